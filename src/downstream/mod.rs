@@ -1,0 +1,85 @@
+//! The consumer edge: every way a bot attaches.
+
+use std::time::Duration;
+
+use crate::net::Target;
+use crate::policy::Secret;
+use crate::policy::acl::ActionRules;
+
+/// What holds for every session, from `[server]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Bytes of one frame from a consumer.
+    pub max_frame: usize,
+    /// Interval of our keep-alive pings.
+    pub ping: Duration,
+    /// A consumer that takes no byte of what is due for this long is disconnected.
+    pub write_timeout: Duration,
+    /// Values of `Origin` that a handshake may carry; browsers send it, bots do not.
+    pub origins: Vec<String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            max_frame: 48 << 20,
+            ping: Duration::from_secs(20),
+            write_timeout: Duration::from_secs(30),
+            origins: Vec::new(),
+        }
+    }
+}
+
+/// `[consumer.NAME]`: one bot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Consumer {
+    /// The name in the configuration, a metric label.
+    pub name: String,
+    /// How the bot proves who it is when it connects, and what we show when we connect to it.
+    pub token: Secret,
+    /// Where we connect to the bot.
+    pub reverse_ws: Option<ReverseWs>,
+    /// Interval of the heartbeat events of each session; under 30 s, after which `NoneBot` hangs up.
+    pub heartbeat: Duration,
+    /// Whether the account's own messages (`message_sent`) are delivered.
+    pub self_messages: bool,
+    /// What happens to a session that fell off the journal.
+    pub lagging: Lagging,
+    /// What it may call.
+    pub actions: ActionRules,
+}
+
+impl Consumer {
+    /// The defaults for a bot named `name`.
+    #[must_use]
+    pub fn new(name: impl Into<String>, token: Secret) -> Self {
+        Self {
+            name: name.into(),
+            token,
+            reverse_ws: None,
+            heartbeat: Duration::from_secs(15),
+            self_messages: false,
+            lagging: Lagging::Skip,
+            actions: ActionRules::default(),
+        }
+    }
+}
+
+/// `consumer.NAME.reverse_ws`: the bot listens and we connect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReverseWs {
+    /// The bot's address.
+    pub url: Target,
+    /// Upper bound of the growing delay between attempts to connect.
+    pub max_backoff: Duration,
+}
+
+/// `consumer.NAME.lagging`: a session whose next event has left the journal …
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Lagging {
+    /// … goes on with the oldest event that is left; the gap is counted and logged.
+    #[default]
+    Skip,
+    /// … is closed, for bots that would rather reconnect than miss something.
+    Disconnect,
+}

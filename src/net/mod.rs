@@ -1,0 +1,6 @@
+//! Sockets without roles.
+
+pub mod listener;
+mod target;
+
+pub use target::Target;

@@ -1,0 +1,53 @@
+//! The bot edge: the link to LLOneBot.
+
+use std::time::Duration;
+
+use crate::net::Target;
+use crate::policy::Secret;
+
+/// `[upstream.NAME]`: one QQ account behind LLOneBot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The name in the configuration, a metric label.
+    pub name: String,
+    /// Who connects to whom.
+    pub endpoint: Endpoint,
+    /// Sent when we dial, demanded when LLOneBot dials.
+    pub token: Option<Secret>,
+    /// The QQ number, if it is known before the first connection.
+    pub self_id: Option<i64>,
+    /// Bytes of one frame from LLOneBot.
+    pub max_frame: usize,
+    /// Interval of our pings on the link.
+    pub ping: Duration,
+    /// A link without any byte for this long is dead.
+    pub silence: Duration,
+    /// Upper bound of the growing delay between attempts to connect.
+    pub max_backoff: Duration,
+}
+
+/// Which side opens the link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Endpoint {
+    /// Forward WebSocket: the gateway connects to LLOneBot.
+    Dial(Target),
+    /// Reverse WebSocket: LLOneBot connects to this path of `[server]`.
+    Accept(String),
+}
+
+impl Config {
+    /// The defaults for an account named `name` behind `endpoint`.
+    #[must_use]
+    pub fn new(name: impl Into<String>, endpoint: Endpoint) -> Self {
+        Self {
+            name: name.into(),
+            endpoint,
+            token: None,
+            self_id: None,
+            max_frame: 64 << 20,
+            ping: Duration::from_secs(15),
+            silence: Duration::from_secs(45),
+            max_backoff: Duration::from_secs(30),
+        }
+    }
+}
