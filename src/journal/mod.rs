@@ -15,6 +15,6 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { events: 10_000, bytes: 64 << 20, age: Duration::from_secs(600) }
+        Self { events: 10_000, bytes: 64 << 20, age: Duration::from_mins(10) }
     }
 }

@@ -1,18 +1,38 @@
-//! An HTTP/1.1 listener with bounds.
+//! An HTTP/1.1 listener with bounds on what one peer may cost.
 
+use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_TYPE};
+use http::{HeaderValue, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::util::BoxCloneSyncService;
+use tower::{Service, ServiceExt};
+use tracing::{debug, warn};
 
 /// Where to listen and what one peer may cost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// Address to bind; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// Connections at once; beyond it new ones are refused with 503.
+    /// Connections at once, upgraded ones included; beyond it new ones are refused with 503.
     pub max_connections: usize,
-    /// Time for a whole request head (and TLS handshake) to arrive.
+    /// Time for a whole request head to arrive, and for a connection to become a session.
     pub handshake_timeout: Duration,
-    /// Bytes of a request head.
+    /// Bytes of a request head, at least 8 KiB.
     pub max_header: usize,
 }
 
@@ -25,4 +45,121 @@ impl Default for Config {
             max_header: 16 << 10,
         }
     }
+}
+
+/// A request as it arrives. Its extensions carry [`Peer`] and [`Place`].
+pub type HttpRequest = Request<Incoming>;
+/// An answer.
+pub type HttpResponse = Response<Full<Bytes>>;
+/// What answers requests: the shape of every mounted adapter.
+pub type HttpService = BoxCloneSyncService<HttpRequest, HttpResponse, Infallible>;
+
+/// The address a request came from.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub SocketAddr);
+
+/// A place among `max_connections`. A session that outlives its HTTP connection keeps it.
+#[derive(Debug, Clone)]
+pub struct Place {
+    _permit: Arc<OwnedSemaphorePermit>,
+}
+
+/// Accepts connections until `cancel`, one task each on `tasks`. Cancelling lets requests that
+/// are being answered finish; upgraded connections are their sessions' own.
+pub async fn serve(
+    listener: TcpListener,
+    config: Config,
+    service: HttpService,
+    tasks: TaskTracker,
+    cancel: CancellationToken,
+) {
+    let places = Arc::new(Semaphore::new(config.max_connections));
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            // A listener that is busy accepting must still stop.
+            () = cancel.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        let (socket, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of descriptors, most likely. Ending would make a passing fault permanent.
+                warn!(%error, "cannot accept a connection; trying again in 100 ms");
+                sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        if let Err(error) = socket.set_nodelay(true) {
+            debug!(%peer, %error, "cannot set TCP_NODELAY");
+        }
+        let Ok(permit) = Arc::clone(&places).try_acquire_owned() else {
+            warn!(%peer, limit = config.max_connections, "connection refused: server.max_connections is reached");
+            tasks.spawn(refuse(socket));
+            continue;
+        };
+        let place = Place { _permit: Arc::new(permit) };
+        tasks.spawn(connection(socket, Peer(peer), place, config.clone(), service.clone(), cancel.clone()));
+    }
+}
+
+async fn connection(
+    socket: TcpStream,
+    peer: Peer,
+    place: Place,
+    config: Config,
+    service: HttpService,
+    cancel: CancellationToken,
+) {
+    let service = service_fn(move |mut request: HttpRequest| {
+        request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(place.clone());
+        service.clone().oneshot(request)
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(config.handshake_timeout)
+        .max_buf_size(config.max_header.max(8 << 10))
+        .serve_connection(TokioIo::new(socket), service)
+        .with_upgrades();
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        biased;
+        ended = connection.as_mut() => ended,
+        () = cancel.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        debug!(peer = %peer.0, %error, "HTTP connection ended");
+    }
+}
+
+/// Says why, to a peer that may not read it.
+async fn refuse(mut socket: TcpStream) {
+    const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+    let _ = timeout(Duration::from_secs(1), socket.write_all(BUSY)).await;
+}
+
+/// Boxes a service into the shape [`serve`] takes.
+pub fn mount<S>(service: S) -> HttpService
+where
+    S: Service<HttpRequest, Response = HttpResponse, Error = Infallible> + Clone + Send + Sync + 'static,
+    S::Future: Send + 'static,
+{
+    BoxCloneSyncService::new(service)
+}
+
+/// A plain-text answer of one sentence.
+#[must_use]
+pub fn plain(status: StatusCode, sentence: &str) -> HttpResponse {
+    let mut response = Response::new(Full::new(Bytes::from(format!("{sentence}\n"))));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    if status.is_client_error() || status.is_server_error() {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }

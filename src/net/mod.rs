@@ -1,6 +1,16 @@
-//! Sockets without roles.
+//! Sockets without roles: a listener, dialling, and WebSocket frames in both directions.
+//!
+//! Nothing here knows what a consumer or an upstream is. The two edges put their sessions on
+//! top of [`websocket::Receiver`] and [`outgoing::Outgoing`].
 
+pub mod backoff;
+pub mod handshake;
 pub mod listener;
+pub mod outgoing;
+mod stream;
 mod target;
+pub mod websocket;
 
+pub use outgoing::Outgoing;
+pub use stream::{Stream, Transport};
 pub use target::Target;

@@ -1,0 +1,338 @@
+//! What one connection still has to write: WebSocket frames, staged so that one system call
+//! takes many of them.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+
+use super::websocket::Role;
+
+/// Slices handed to the kernel in one `writev`.
+const MAX_SLICES: usize = 64;
+/// Pieces up to this size are copied into the staging buffer; larger ones are shared.
+const COPY_UP_TO: usize = 8 << 10;
+
+/// A queue of bytes on their way to one peer. It has no bound of its own: the session that owns
+/// it stops filling it at [`Outgoing::is_full`].
+#[derive(Debug)]
+pub struct Outgoing {
+    role: Role,
+    chunks: VecDeque<Bytes>,
+    staging: BytesMut,
+    len: usize,
+}
+
+/// WebSocket opcodes that we send (RFC 6455, 5.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opcode {
+    /// A JSON text.
+    Text = 0x1,
+    /// The end, with code and reason.
+    Close = 0x8,
+    /// Keep-alive.
+    Ping = 0x9,
+}
+
+impl Outgoing {
+    /// Bytes after which a session stops adding events and reading calls until some are written.
+    pub const HIGH_WATER: usize = 256 << 10;
+
+    /// An empty queue of the given side of the connection; a client masks what it sends.
+    #[must_use]
+    pub fn new(role: Role) -> Self {
+        Self { role, chunks: VecDeque::new(), staging: BytesMut::new(), len: 0 }
+    }
+
+    /// Bytes not yet written.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether everything has been written.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Whether the owner should write before adding more.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.len >= Self::HIGH_WATER
+    }
+
+    /// The side of the connection we are.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Adds one frame whose payload is the concatenation of `pieces`.
+    pub fn push_frame<'a>(&mut self, opcode: Opcode, pieces: impl IntoIterator<Item = Piece<'a>> + Clone) {
+        let length = pieces.clone().into_iter().map(|piece| piece.as_ref().len()).sum();
+        self.stage_header(opcode, length);
+        match self.role {
+            Role::Server => {
+                for piece in pieces {
+                    self.push_piece(piece);
+                }
+            }
+            Role::Client => {
+                let mut mask = Mask::random();
+                self.staging.reserve(4 + length);
+                self.stage(&mask.key);
+                for piece in pieces {
+                    self.stage_masked(piece.as_ref(), &mut mask);
+                }
+            }
+        }
+    }
+
+    /// Adds one text frame of one piece.
+    pub fn push_text(&mut self, text: &[u8]) {
+        self.push_frame(Opcode::Text, [Piece::Copied(text)]);
+    }
+
+    /// Adds bytes that already are whole unmasked frames: what the journal keeps.
+    pub fn push_wire(&mut self, frames: &Bytes) {
+        self.push_piece(Piece::Shared(frames));
+    }
+
+    /// Adds a close frame. `reason` is cut to the 123 bytes that fit (RFC 6455, 5.5).
+    pub fn push_close(&mut self, code: u16, reason: &str) {
+        let code = code.to_be_bytes();
+        let reason = reason.get(..reason.floor_char_boundary(123)).unwrap_or_default();
+        self.push_frame(Opcode::Close, [Piece::Copied(&code), Piece::Copied(reason.as_bytes())]);
+    }
+
+    /// Adds bytes that are frames already, masked if they have to be: the codec's own pongs.
+    pub fn push_raw(&mut self, bytes: &[u8]) {
+        self.stage(bytes);
+    }
+
+    /// Writes once, as much as the peer takes, up to [`MAX_SLICES`] slices. Returns the number
+    /// of bytes that left. Cancel safe: what was not written stays queued.
+    ///
+    /// # Errors
+    /// Those of the socket; a peer that takes nothing any more is [`io::ErrorKind::WriteZero`].
+    pub async fn write_to<W: AsyncWrite + Unpin>(&mut self, io: &mut W) -> io::Result<usize> {
+        self.seal();
+        let written = if let [only] = self.chunks.make_contiguous() {
+            io.write(only).await?
+        } else {
+            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+            let mut used = 0;
+            for (slice, chunk) in slices.iter_mut().zip(&self.chunks) {
+                *slice = IoSlice::new(chunk);
+                used += 1;
+            }
+            io.write_vectored(slices.get(..used).unwrap_or_default()).await?
+        };
+        if written == 0 && self.len > 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        self.advance(written);
+        Ok(written)
+    }
+
+    /// Drops everything that was not written, for a peer that will not read it.
+    pub fn clear(&mut self) {
+        self.chunks.clear();
+        self.staging.clear();
+        self.len = 0;
+    }
+
+    fn push_piece(&mut self, piece: Piece<'_>) {
+        match piece {
+            Piece::Shared(bytes) if bytes.len() > COPY_UP_TO => {
+                self.seal();
+                self.len += bytes.len();
+                self.chunks.push_back(bytes.clone());
+            }
+            small => self.stage(small.as_ref()),
+        }
+    }
+
+    fn stage_header(&mut self, opcode: Opcode, length: usize) {
+        let mask_bit = if self.role == Role::Client { 0x80 } else { 0 };
+        let header = Header::new(opcode, mask_bit, length);
+        self.stage(header.as_ref());
+    }
+
+    fn stage(&mut self, bytes: &[u8]) {
+        self.len += bytes.len();
+        self.staging.extend_from_slice(bytes);
+    }
+
+    fn stage_masked(&mut self, bytes: &[u8], mask: &mut Mask) {
+        let from = self.staging.len();
+        self.stage(bytes);
+        if let Some(staged) = self.staging.get_mut(from..) {
+            mask.apply(staged);
+        }
+    }
+
+    /// Moves what is staged behind the chunks, where it keeps its order and can be written.
+    fn seal(&mut self) {
+        if !self.staging.is_empty() {
+            self.chunks.push_back(self.staging.split().freeze());
+        }
+    }
+
+    fn advance(&mut self, mut written: usize) {
+        self.len = self.len.saturating_sub(written);
+        while let Some(front) = self.chunks.front_mut() {
+            if front.len() > written {
+                front.advance(written);
+                return;
+            }
+            written -= front.len();
+            self.chunks.pop_front();
+        }
+        // Idle connections keep no buffer.
+        self.staging = BytesMut::new();
+        if self.chunks.capacity() > MAX_SLICES {
+            self.chunks.shrink_to(MAX_SLICES);
+        }
+    }
+}
+
+/// A part of a payload.
+#[derive(Debug, Clone, Copy)]
+pub enum Piece<'a> {
+    /// Always copied.
+    Copied(&'a [u8]),
+    /// Shared by reference count when it is large.
+    Shared(&'a Bytes),
+}
+
+impl AsRef<[u8]> for Piece<'_> {
+    fn as_ref(&self) -> &[u8] {
+        match self {
+            Self::Copied(bytes) => bytes,
+            Self::Shared(bytes) => bytes,
+        }
+    }
+}
+
+/// Appends one unmasked text frame to `wire`: the form in which the journal keeps events.
+/// Returns the length of the frame's header.
+pub fn encode_text(text: &[u8], wire: &mut BytesMut) -> usize {
+    let header = Header::new(Opcode::Text, 0, text.len());
+    wire.reserve(header.as_ref().len() + text.len());
+    wire.extend_from_slice(header.as_ref());
+    wire.extend_from_slice(text);
+    header.as_ref().len()
+}
+
+/// A frame header without its masking key.
+struct Header {
+    bytes: [u8; 10],
+    used: usize,
+}
+
+impl Header {
+    fn new(opcode: Opcode, mask_bit: u8, length: usize) -> Self {
+        let [l0, l1, l2, l3, l4, l5, l6, l7] = (length as u64).to_be_bytes();
+        let first = 0x80 | opcode as u8;
+        let (bytes, used) = match length {
+            0..=125 => ([first, mask_bit | l7, 0, 0, 0, 0, 0, 0, 0, 0], 2),
+            126..=0xffff => ([first, mask_bit | 0x7e, l6, l7, 0, 0, 0, 0, 0, 0], 4),
+            _ => ([first, mask_bit | 0x7f, l0, l1, l2, l3, l4, l5, l6, l7], 10),
+        };
+        Self { bytes, used }
+    }
+}
+
+impl AsRef<[u8]> for Header {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes.get(..self.used).unwrap_or_default()
+    }
+}
+
+/// The masking of a client's frame (RFC 6455, 5.3), carried across the pieces of its payload.
+struct Mask {
+    key: [u8; 4],
+    offset: u32,
+}
+
+impl Mask {
+    fn random() -> Self {
+        Self { key: rand::random(), offset: 0 }
+    }
+
+    fn apply(&mut self, bytes: &mut [u8]) {
+        let key = u32::from_ne_bytes(self.key);
+        // The key as it lies at the current offset, in memory order.
+        let key = if cfg!(target_endian = "little") {
+            key.rotate_right(8 * self.offset)
+        } else {
+            key.rotate_left(8 * self.offset)
+        };
+        self.offset = (self.offset + (bytes.len() % 4) as u32) % 4;
+        let wide = (u64::from(key) << 32) | u64::from(key);
+        let (blocks, rest) = bytes.as_chunks_mut::<8>();
+        for block in blocks {
+            *block = (u64::from_ne_bytes(*block) ^ wide).to_ne_bytes();
+        }
+        for (byte, key) in rest.iter_mut().zip(wide.to_ne_bytes()) {
+            *byte ^= key;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::websocket::{Decoder, Incoming, Limits};
+    use super::*;
+
+    /// What the peer of `role` reads out of everything queued.
+    async fn as_read_by_peer(mut queue: Outgoing) -> Vec<Incoming> {
+        let mut wire = Vec::new();
+        while !queue.is_empty() {
+            queue.write_to(&mut wire).await.unwrap();
+        }
+        let mut decoder = Decoder::new(queue.role().peer(), Limits { frame: 1 << 30, buffer: 4096 });
+        let (mut messages, mut control) = (Vec::new(), Vec::new());
+        decoder.feed(&wire, &mut messages, &mut control).unwrap();
+        messages
+    }
+
+    #[tokio::test]
+    async fn frames_of_every_length_class_arrive_whole_from_both_sides() {
+        for role in [Role::Server, Role::Client] {
+            let texts: Vec<String> = [0, 1, 125, 126, 65_535, 65_536, 300_000].map(|n| "x".repeat(n)).into();
+            let mut queue = Outgoing::new(role);
+            for text in &texts {
+                let shared = Bytes::from(text.clone());
+                queue.push_frame(Opcode::Text, [Piece::Shared(&shared)]);
+            }
+            let expected: Vec<Incoming> = texts.into_iter().map(|t| Incoming::Text(t.into())).collect();
+            assert_eq!(as_read_by_peer(queue).await, expected, "{role:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn close_reason_is_cut_at_a_character() {
+        let mut queue = Outgoing::new(Role::Server);
+        queue.push_close(1001, &"关".repeat(60));
+        let messages = as_read_by_peer(queue).await;
+        assert_eq!(messages, [Incoming::Close { code: Some(1001), reason: "关".repeat(41) }]);
+    }
+
+    proptest! {
+        #[test]
+        fn a_masked_payload_in_pieces_is_the_payload(pieces in prop::collection::vec(".{0,40}", 0..6)) {
+            let mut queue = Outgoing::new(Role::Client);
+            let parts: Vec<Piece<'_>> = pieces.iter().map(|p| Piece::Copied(p.as_bytes())).collect();
+            queue.push_frame(Opcode::Text, parts);
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let messages = runtime.block_on(as_read_by_peer(queue));
+            prop_assert_eq!(messages, vec![Incoming::Text(pieces.concat().into())]);
+        }
+    }
+}
