@@ -1,1 +1,26 @@
-//! Room onebot.
+//! The protocol: what frames look like, and nothing of how they travel.
+//!
+//! Everything here is a pure function of bytes. No value is parsed that nobody asked for, and what is
+//! passed on keeps its bytes: a frame is scanned once at its top level, and afterwards only cut and joined.
+//!
+//! | module | what it knows |
+//! |---|---|
+//! | [`envelope`] | one validating scan: which keys a frame has, where their values lie, what kind it is |
+//! | [`event`] | the head of an event for routing and filters; meta events |
+//! | [`echo`] | a consumer's echo: opaque, put back byte for byte |
+//! | [`reply`] | the gateway's own replies and their retcodes; stream parts |
+
+pub mod echo;
+pub mod envelope;
+pub mod event;
+pub mod reply;
+
+pub use self::echo::{Echo, EchoSpan, Spliced, recover_echo, splice};
+pub use self::envelope::{Envelope, JsonType, Key, Kind, MAX_DEPTH, Malformed, Span, scan};
+pub use self::event::{Head, PostType, meta};
+pub use self::reply::Retcode;
+
+/// `text` as a JSON string, with its quotes.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}

@@ -1,0 +1,123 @@
+//! What routing and filters need to know of an event, read once when it arrives.
+
+pub mod meta;
+
+use super::envelope::{Envelope, Key, Span};
+
+/// The fields of an event that routing, filters and ordering look at.
+///
+/// At most 176 bytes beside the event's own text. Ids are taken as JSON integers, as `LLOneBot` sends
+/// them, or as decimal strings, as other implementations sometimes do; anything else counts as absent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Head {
+    /// Seconds since 1970.
+    pub time: Option<i64>,
+    /// The account it happened to.
+    pub self_id: Option<i64>,
+    /// Who did it, or whom it happened to; 0 for a ban of the whole group. The peer in a private message.
+    pub user_id: Option<i64>,
+    /// The group it happened in; absent in private chats and for the account itself.
+    pub group_id: Option<i64>,
+    /// Who was poked; in a `message_sent` the peer.
+    pub target_id: Option<i64>,
+    /// The administrator who did it.
+    pub operator_id: Option<i64>,
+    /// Who wrote the message of an `essence` notice; in `NapCat`, who poked.
+    pub sender_id: Option<i64>,
+    /// A signed 32-bit number, often negative.
+    pub message_id: Option<i64>,
+    /// The value of `message_type`, `notice_type`, `request_type` or `meta_event_type`, whichever belongs
+    /// to the post type, without its quotes: `detail.of(text) == b"group"`.
+    pub detail: Option<Span>,
+    /// The value of `sub_type`, without its quotes.
+    pub sub_type: Option<Span>,
+    /// The message as a CQ string, as raw JSON: with its quotes and escapes.
+    pub raw_message: Option<Span>,
+    /// Which of the kinds of events it is.
+    pub post_type: PostType,
+}
+
+impl Head {
+    /// Reads the head of the event `text`, whose top level is `envelope`.
+    #[must_use]
+    pub fn read(text: &[u8], envelope: &Envelope) -> Self {
+        let word = |key| envelope.get(key).and_then(|span: Span| span.unquoted(text));
+        let id = |key| integer(text, envelope, key);
+        let post_type = PostType::read(text, envelope);
+        Self {
+            time: id(Key::Time),
+            self_id: id(Key::SelfId),
+            user_id: id(Key::UserId),
+            group_id: id(Key::GroupId),
+            target_id: id(Key::TargetId),
+            operator_id: id(Key::OperatorId),
+            sender_id: id(Key::SenderId),
+            message_id: id(Key::MessageId),
+            detail: post_type.detail_key().and_then(word),
+            sub_type: word(Key::SubType),
+            raw_message: envelope.get(Key::RawMessage),
+            post_type,
+        }
+    }
+}
+
+/// The kinds of events (standard, event/README.md).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PostType {
+    /// Somebody wrote a message.
+    Message,
+    /// This account wrote a message: `LLOneBot`'s extension, also for messages sent by other bots.
+    MessageSent,
+    /// Something happened: a recall, a poke, a member joined …
+    Notice,
+    /// Somebody asks for a decision.
+    Request,
+    /// About the connection, not about QQ.
+    MetaEvent,
+    /// A kind this gateway does not know; passed on like any other.
+    Other,
+}
+
+impl PostType {
+    fn read(text: &[u8], envelope: &Envelope) -> Self {
+        let word = envelope.get(Key::PostType).and_then(|span| span.unquoted(text));
+        match word.map(|span| span.of(text)) {
+            Some(b"message") => Self::Message,
+            Some(b"message_sent") => Self::MessageSent,
+            Some(b"notice") => Self::Notice,
+            Some(b"request") => Self::Request,
+            Some(b"meta_event") => Self::MetaEvent,
+            _ => Self::Other,
+        }
+    }
+
+    /// As it stands on the wire; `other` for what the standard does not know. Fit for a metric label.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Message => "message",
+            Self::MessageSent => "message_sent",
+            Self::Notice => "notice",
+            Self::Request => "request",
+            Self::MetaEvent => "meta_event",
+            Self::Other => "other",
+        }
+    }
+
+    const fn detail_key(self) -> Option<Key> {
+        match self {
+            Self::Message | Self::MessageSent => Some(Key::MessageType),
+            Self::Notice => Some(Key::NoticeType),
+            Self::Request => Some(Key::RequestType),
+            Self::MetaEvent => Some(Key::MetaEventType),
+            Self::Other => None,
+        }
+    }
+}
+
+/// The integer under `key`, written as a number or as a decimal string.
+pub(super) fn integer(text: &[u8], envelope: &Envelope, key: Key) -> Option<i64> {
+    let span = envelope.get(key)?;
+    let digits = span.unquoted(text).unwrap_or(span).of(text);
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}

@@ -1,0 +1,98 @@
+//! Replies: those the gateway makes itself, and what it must know of `LLOneBot`'s.
+
+use bytes::Bytes;
+
+use super::envelope::{Envelope, Key, scan};
+use super::event::integer;
+use super::quoted;
+
+/// The outcomes the gateway itself answers with. A reply of `LLOneBot` is never altered.
+///
+/// The numbers are HTTP statuses plus 1000 (standard, communication/ws.md).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[repr(u16)]
+pub enum Retcode {
+    /// Done.
+    Ok = 0,
+    /// The consumer sent something that is no call.
+    Malformed = 1400,
+    /// The consumer did not say who it is.
+    Unauthenticated = 1401,
+    /// The consumer's rules forbid it.
+    Forbidden = 1403,
+    /// There is no such action.
+    UnknownAction = 1404,
+    /// A limit is used up.
+    Limited = 1429,
+    /// There is no connection to `LLOneBot`.
+    UpstreamDown = 1502,
+    /// The gateway has too much to do or is shutting down.
+    Overloaded = 1503,
+    /// `LLOneBot` did not answer in time. What was asked may still have happened.
+    NoAnswer = 1504,
+}
+
+impl Retcode {
+    /// As it stands in a reply.
+    #[must_use]
+    pub const fn code(self) -> u16 {
+        self as u16
+    }
+
+    /// The same outcome as the status of an HTTP response.
+    #[must_use]
+    pub const fn http_status(self) -> u16 {
+        match self {
+            Self::Ok => 200,
+            failure => failure.code() - 1000,
+        }
+    }
+}
+
+/// A failed reply without an echo, its fields in `LLOneBot`'s order. `message` is one sentence that says
+/// what to do about it; it stands in `wording` too, since some clients show only that.
+#[must_use]
+pub fn failed(retcode: Retcode, message: &str) -> Bytes {
+    let (retcode, message) = (retcode.code(), quoted(message));
+    format!(
+        r#"{{"status":"failed","retcode":{retcode},"data":null,"message":{message},"wording":{message}}}"#
+    )
+    .into()
+}
+
+/// A successful reply without an echo. `data` must be valid JSON.
+#[must_use]
+pub fn ok(data: &str) -> Bytes {
+    format!(r#"{{"status":"ok","retcode":0,"data":{data},"message":"","wording":""}}"#).into()
+}
+
+/// The reply's `retcode`; `None` if it has none that is an integer.
+#[must_use]
+pub fn retcode(text: &[u8], envelope: &Envelope) -> Option<i64> {
+    integer(text, envelope, Key::Retcode)
+}
+
+/// Whether more replies with the same echo follow: a part of one of `NapCat`'s stream actions that is
+/// neither its last (`data.type` is `response` or `error`) nor failed.
+#[must_use]
+pub fn is_stream_part(text: &[u8], envelope: &Envelope) -> bool {
+    let is = |key, value: &[u8]| envelope.get(key).is_some_and(|span| span.of(text) == value);
+    if !is(Key::Stream, br#""stream-action""#) || is(Key::Status, br#""failed""#) {
+        return false;
+    }
+    let data = envelope.get(Key::Data).map(|span| span.of(text)).unwrap_or_default();
+    let kind =
+        scan(data).ok().and_then(|data_envelope| data_envelope.get(Key::Type)).map(|span| span.of(data));
+    !matches!(kind, Some(br#""response""# | br#""error""#))
+}
+
+/// Whether this is how `LLOneBot` and `NapCat` refuse a wrong token: after the handshake, with a failed
+/// frame of retcode 1403 that answers no call.
+#[must_use]
+pub fn is_token_refusal(text: &[u8], envelope: &Envelope) -> bool {
+    let answers_a_call =
+        envelope.get(Key::Echo).is_some_and(|span| !matches!(span.of(text), b"null" | br#""""#));
+    envelope.get(Key::Status).is_some_and(|span| span.of(text) == br#""failed""#)
+        && retcode(text, envelope) == Some(1403)
+        && !answers_a_call
+}
