@@ -37,7 +37,7 @@ pub fn scan(text: &[u8]) -> Result<Envelope, Malformed> {
     let mut cursor = Cursor::new(text);
     cursor.skip_whitespace();
     if cursor.peek() != b'{' {
-        let kind = cursor.kind_of_value();
+        let kind = JsonType::of(cursor.rest());
         cursor.value()?;
         cursor.end()?;
         return Err(Malformed::NotAnObject(kind));
@@ -188,6 +188,20 @@ pub enum JsonType {
     Array,
     /// `{…}`
     Object,
+}
+
+impl JsonType {
+    /// The type of the value that `text`, valid JSON without leading whitespace, begins with.
+    pub(super) fn of(text: &[u8]) -> Self {
+        match text.first() {
+            Some(b'{') => Self::Object,
+            Some(b'[') => Self::Array,
+            Some(b'"') => Self::String,
+            Some(b't' | b'f') => Self::Boolean,
+            Some(b'n') => Self::Null,
+            _ => Self::Number,
+        }
+    }
 }
 
 impl std::fmt::Display for JsonType {

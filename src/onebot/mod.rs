@@ -6,15 +6,23 @@
 //! | module | what it knows |
 //! |---|---|
 //! | [`envelope`] | one validating scan: which keys a frame has, where their values lie, what kind it is |
+//! | [`call`] | a consumer's call, read and written anew; names of actions; why a frame is no call |
+//! | [`catalogue`] | every action: what it does, to whom, how dangerous that is |
+//! | [`close`] | every reason a connection ends, and what the peer is told |
 //! | [`event`] | the head of an event for routing and filters; meta events |
 //! | [`echo`] | a consumer's echo: opaque, put back byte for byte |
 //! | [`reply`] | the gateway's own replies and their retcodes; stream parts |
 
+pub mod call;
+pub mod catalogue;
+pub mod close;
 pub mod echo;
 pub mod envelope;
 pub mod event;
 pub mod reply;
 
+pub use self::call::{ActionName, Call, Refused, encode_call, parse_call};
+pub use self::close::CloseReason;
 pub use self::echo::{Echo, EchoSpan, Spliced, recover_echo, splice};
 pub use self::envelope::{Envelope, JsonType, Key, Kind, MAX_DEPTH, Malformed, Span, scan};
 pub use self::event::{Head, PostType, meta};

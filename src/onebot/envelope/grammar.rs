@@ -1,6 +1,6 @@
 //! The grammar of JSON (RFC 8259) as a walk over bytes that builds nothing.
 
-use super::{JsonType, Key, MAX_DEPTH, Malformed};
+use super::{Key, MAX_DEPTH, Malformed};
 
 /// A place in a JSON text. Every step either moves past what it names or says why it is not there.
 ///
@@ -141,18 +141,6 @@ impl<'a> Cursor<'a> {
         if self.at == self.text.len() { Ok(()) } else { Err(self.fault("more text after the value")) }
     }
 
-    /// The type of the value under the cursor, by its first byte.
-    pub(super) fn kind_of_value(&self) -> JsonType {
-        match self.peek() {
-            b'{' => JsonType::Object,
-            b'[' => JsonType::Array,
-            b'"' => JsonType::String,
-            b't' | b'f' => JsonType::Boolean,
-            b'n' => JsonType::Null,
-            _ => JsonType::Number,
-        }
-    }
-
     #[inline]
     fn enter(&mut self, object: bool) -> Result<(), Malformed> {
         let Some(word) = self.objects.get_mut(self.depth / 64) else {
@@ -268,8 +256,9 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
+    /// From the cursor to the end of the text.
     #[inline]
-    fn rest(&self) -> &'a [u8] {
+    pub(super) fn rest(&self) -> &'a [u8] {
         self.text.get(self.at..).unwrap_or_default()
     }
 

@@ -1,0 +1,287 @@
+//! Calls: read from a consumer, written anew for the upstream.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::catalogue::{self, Action};
+use super::echo::{Echo, recover_echo};
+use super::envelope::{Envelope, JsonType, Key, Malformed, scan};
+use super::quoted;
+use super::reply::{Retcode, failed};
+
+/// One call of an action. The caller's echo is not part of it: it stays with the session.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Call {
+    /// Which action.
+    pub action: ActionName,
+    /// The raw JSON text of the parameters, an object: `{}` if the call had none or `null`.
+    pub params: Bytes,
+}
+
+/// Reads a frame of a consumer as a call.
+///
+/// Whoever decides about the call decides about what is sent: the name and the parameters are those that
+/// [`encode_call`] writes out again, so equal keys, escapes and unknown keys cannot smuggle in another one.
+///
+/// # Errors
+///
+/// [`Refused`] holds the reply `LLOneBot` would give; where `LLOneBot` is silent (`null`) it says so.
+pub fn parse_call(text: &Bytes) -> Result<(Call, Option<Echo>), Refused> {
+    let envelope = scan(text).map_err(|malformed| Refused::malformed(text, malformed))?;
+    // Copied, so that an echo kept for as long as its call is open does not keep the whole frame.
+    let echo = envelope.get(Key::Echo).and_then(|span| Echo::from_raw(Bytes::copy_from_slice(span.of(text))));
+    match read_call(text, &envelope) {
+        Ok(call) => Ok((call, echo)),
+        Err((retcode, message)) => Err(Refused { echo, retcode, message }),
+    }
+}
+
+fn read_call(text: &Bytes, envelope: &Envelope) -> Result<Call, (Retcode, String)> {
+    let name = envelope.get(Key::Action).map(|span| span.of(text));
+    let Some(action) = name.and_then(ActionName::from_raw) else {
+        return Err((Retcode::UnknownAction, NO_ACTION.to_owned()));
+    };
+    let params = match envelope.get(Key::Params) {
+        None => Bytes::from_static(b"{}"),
+        Some(span) => match JsonType::of(span.of(text)) {
+            JsonType::Object => span.slice(text),
+            JsonType::Null => Bytes::from_static(b"{}"),
+            other => {
+                let message = format!("expected object but got {other}: params must be a JSON object");
+                return Err((Retcode::Malformed, message));
+            }
+        },
+    };
+    Ok(Call { action, params })
+}
+
+/// What `LLOneBot` says of a frame without an action.
+const NO_ACTION: &str = "undefined API 不存在";
+
+/// Appends the frame of a call to `out`: `params` is the raw JSON text of an object, `call_id` becomes
+/// the echo.
+pub fn encode_call(action: &str, params: &[u8], call_id: &str, out: &mut Vec<u8>) {
+    out.reserve(params.len() + action.len() + call_id.len() + 40);
+    out.extend_from_slice(b"{\"action\":");
+    out.extend_from_slice(quoted(action).as_bytes());
+    out.extend_from_slice(b",\"params\":");
+    out.extend_from_slice(params);
+    out.extend_from_slice(b",\"echo\":");
+    out.extend_from_slice(quoted(call_id).as_bytes());
+    out.push(b'}');
+}
+
+/// The name of an action as a caller wrote it. Cloning is cheap.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ActionName {
+    spoken: Spoken,
+    /// How much of it is the name without suffixes.
+    base: usize,
+    entry: Option<&'static Action>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Spoken {
+    Catalogued(&'static str),
+    Other(Arc<str>),
+}
+
+impl ActionName {
+    /// The action called `name`.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        let mut base = name;
+        while let Some(shorter) = SUFFIXES.iter().find_map(|suffix| base.strip_suffix(suffix)) {
+            base = shorter;
+        }
+        let entry = catalogue::find(base);
+        let spoken = match entry {
+            Some(action) if action.name == name => Spoken::Catalogued(action.name),
+            _ => Spoken::Other(name.into()),
+        };
+        Self { spoken, base: base.len(), entry }
+    }
+
+    /// From the raw JSON text of a string; `None` for anything else, and for a lone surrogate, which no
+    /// name has.
+    fn from_raw(raw: &[u8]) -> Option<Self> {
+        let plain = raw.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+        if plain.contains(&b'\\') {
+            return serde_json::from_slice::<String>(raw).ok().map(|name| Self::new(&name));
+        }
+        std::str::from_utf8(plain).ok().map(Self::new)
+    }
+
+    /// The whole name, as it is sent to the upstream.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match &self.spoken {
+            Spoken::Catalogued(name) => name,
+            Spoken::Other(name) => name,
+        }
+    }
+
+    /// The name without `_async` and `_rate_limited`, however many: what permissions, limits and caches
+    /// go by, since implementations treat the suffixed names as the action itself.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        self.as_str().get(..self.base).unwrap_or_default()
+    }
+
+    /// What [`base`](Self::base) leaves out: empty, `_async`, `_rate_limited`, or several of them.
+    #[must_use]
+    pub fn suffix(&self) -> &str {
+        self.as_str().get(self.base..).unwrap_or_default()
+    }
+
+    /// What the catalogue knows of it.
+    #[must_use]
+    pub fn entry(&self) -> Option<&'static Action> {
+        self.entry
+    }
+}
+
+impl fmt::Display for ActionName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// Standard, api/README.md.
+const SUFFIXES: [&str; 2] = ["_async", "_rate_limited"];
+
+/// Why a frame is no call, and what its sender must be told.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refused {
+    /// The echo to answer with, if one could be found.
+    pub echo: Option<Echo>,
+    /// [`Retcode::Malformed`] or [`Retcode::UnknownAction`].
+    pub retcode: Retcode,
+    /// What was wrong and where.
+    pub message: String,
+}
+
+impl Refused {
+    /// The reply that says so, without the echo.
+    #[must_use]
+    pub fn reply(&self) -> Bytes {
+        failed(self.retcode, &self.message)
+    }
+
+    fn malformed(text: &[u8], malformed: Malformed) -> Self {
+        let (retcode, message) = match malformed {
+            Malformed::NotJson { at, what } => {
+                (Retcode::Malformed, format!("JSON 解析失败: {what} in JSON at position {at}"))
+            }
+            Malformed::NotAnObject(kind) if kind != JsonType::Null => {
+                (Retcode::UnknownAction, NO_ACTION.to_owned())
+            }
+            _ => (Retcode::Malformed, malformed.to_string()),
+        };
+        let echo = recover_echo(text).map(Bytes::copy_from_slice).and_then(Echo::from_raw);
+        Self { echo, retcode, message }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::onebot::catalogue::Risk;
+
+    fn parse(text: &str) -> Result<(Call, Option<Echo>), Refused> {
+        parse_call(&Bytes::copy_from_slice(text.as_bytes()))
+    }
+
+    fn refused(text: &str) -> (u16, String, Option<String>) {
+        let refused = parse(text).unwrap_err();
+        let echo = refused.echo.map(|echo| String::from_utf8(echo.as_raw().to_vec()).unwrap());
+        (refused.retcode.code(), refused.message, echo)
+    }
+
+    #[test]
+    fn a_call_keeps_its_parameters_and_its_echo_as_they_were_written() {
+        let (call, echo) =
+            parse(r#"{"echo":{"seq": 1e2},"params":{"group_id":"1", "x":-0.0},"action":"send_group_msg"}"#)
+                .unwrap();
+        assert_eq!(call.action.as_str(), "send_group_msg");
+        assert_eq!(call.params, r#"{"group_id":"1", "x":-0.0}"#);
+        assert_eq!(echo.unwrap().as_raw(), br#"{"seq": 1e2}"#);
+    }
+
+    #[test]
+    fn parameters_and_echo_may_be_missing_or_null() {
+        for text in [r#"{"action":"get_status"}"#, r#"{"action":"get_status","params":null,"echo":null}"#] {
+            let (call, echo) = parse(text).unwrap();
+            assert_eq!((call.params.as_ref(), echo), (&b"{}"[..], None));
+        }
+    }
+
+    #[test]
+    fn what_is_no_call_is_refused_as_llonebot_refuses_it() {
+        let unknown = |echo: Option<&str>| (1404, "undefined API 不存在".to_owned(), echo.map(str::to_owned));
+        assert_eq!(refused(r#"{"params":{},"echo":"a"}"#), unknown(Some(r#""a""#)));
+        assert_eq!(refused(r#"{"action":5,"echo":0}"#), unknown(Some("0")));
+        assert_eq!(refused(r#"{"action":"\ud83d"}"#), unknown(None));
+        assert_eq!(refused("[1]"), unknown(None));
+        assert_eq!(refused("null").0, 1400);
+        let (retcode, message, echo) = refused(r#"{"action":"get_msg","params":1,"echo":[1]}"#);
+        assert_eq!((retcode, echo.as_deref()), (1400, Some("[1]")));
+        assert!(message.starts_with("expected object but got a number"), "{message}");
+        let deep = format!(r#"{{"action":"x","echo":7,"params":{}"#, "[".repeat(1000));
+        assert_eq!((refused(&deep).0, refused(&deep).2.as_deref()), (1400, Some("7")));
+    }
+
+    #[test]
+    fn a_broken_frame_is_answered_with_its_echo_and_the_place_of_the_fault() {
+        let broken: Value =
+            serde_json::from_str(include_str!("../../tests/samples/calls.jsonl").lines().last().unwrap())
+                .unwrap();
+        let (retcode, message, echo) = refused(broken["request_text"].as_str().unwrap());
+        assert_eq!((retcode, echo.as_deref()), (1400, Some(r#""cut-1""#)));
+        assert_eq!(message, "JSON 解析失败: unexpected end of the text in JSON at position 88");
+    }
+
+    #[test]
+    fn suffixes_are_no_way_around_permissions() {
+        let name = ActionName::new("get_cookies_async_rate_limited_async");
+        assert_eq!((name.base(), name.suffix()), ("get_cookies", "_async_rate_limited_async"));
+        assert_eq!(name.entry().unwrap().risk, Risk::Danger);
+        assert_eq!(ActionName::new("set_\u{1F600}_async").entry(), None);
+        assert_eq!(ActionName::new("_async").base(), "");
+        let (call, _) = parse(r#"{"action":"get\u005fcookies","action":"get_cookie\u0073"}"#).unwrap();
+        assert_eq!(call.action, ActionName::new("get_cookies"));
+    }
+
+    /// What is sent is what was decided about, in one spelling: no second `action` survives.
+    #[test]
+    fn an_encoded_call_reads_back_as_itself() {
+        let hostile =
+            r#"{"action":"get_cookies","action":"a\"b\\\n\u0000é","params":{"a":1},"x":1,"echo":"e"}"#;
+        let (call, _) = parse(hostile).unwrap();
+        let mut out = Vec::new();
+        encode_call(call.action.as_str(), &call.params, "g-1", &mut out);
+        let text = String::from_utf8(out.clone()).unwrap();
+        assert_eq!(text, r#"{"action":"a\"b\\\n\u0000é","params":{"a":1},"echo":"g-1"}"#);
+        let (again, echo) = parse_call(&out.into()).unwrap();
+        assert_eq!((again, echo.unwrap().as_raw()), (call, &br#""g-1""#[..]));
+    }
+
+    #[test]
+    fn the_catalogue_knows_what_llonebot_answered() {
+        let mut seen = 0;
+        for line in include_str!("../../tests/samples/calls.jsonl").lines() {
+            let pair: Value = serde_json::from_str(line).unwrap();
+            let Some(request) = pair.get("request") else { continue };
+            let (call, echo) = parse(&request.to_string()).unwrap();
+            let in_llonebot = call.action.entry().is_some_and(|action| action.in_llonebot);
+            assert_eq!(in_llonebot, pair["response"]["retcode"] != 1404, "{}", call.action);
+            assert_eq!(echo.is_some(), pair["response"].get("echo").is_some(), "{}", call.action);
+            seen += 1;
+        }
+        assert_eq!(seen, 27);
+    }
+}
