@@ -1,0 +1,118 @@
+//! What may be written: the keys, each optional. What they mean and must be is `resolve`'s matter.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::human::{Count, Interval, List, Size, Switch};
+use super::secret::RawSecret;
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Raw {
+    pub(super) server: Server,
+    pub(super) admin: Admin,
+    pub(super) upstream: BTreeMap<String, Upstream>,
+    pub(super) calls: Calls,
+    pub(super) journal: Journal,
+    pub(super) consumer: BTreeMap<String, Consumer>,
+    pub(super) log: Log,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Server {
+    pub(super) listen: Option<String>,
+    pub(super) workers: Option<Count>,
+    pub(super) drain: Option<Interval>,
+    pub(super) max_frame: Option<Size>,
+    pub(super) max_connections: Option<Count>,
+    pub(super) handshake_timeout: Option<Interval>,
+    pub(super) max_header: Option<Size>,
+    pub(super) ping: Option<Interval>,
+    pub(super) write_timeout: Option<Interval>,
+    pub(super) origins: Option<List>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Admin {
+    pub(super) listen: Option<String>,
+    pub(super) token: Option<RawSecret>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Upstream {
+    pub(super) dial: Option<String>,
+    pub(super) accept: Option<String>,
+    pub(super) token: Option<RawSecret>,
+    pub(super) self_id: Option<Count>,
+    pub(super) max_frame: Option<Size>,
+    pub(super) ping: Option<Interval>,
+    pub(super) silence: Option<Interval>,
+    pub(super) max_backoff: Option<Interval>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Calls {
+    pub(super) timeout: Option<Interval>,
+    pub(super) timeouts: BTreeMap<String, Interval>,
+    pub(super) wait_for_link: Option<Interval>,
+    pub(super) in_flight: Option<Count>,
+    pub(super) queue_bytes: Option<Size>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Journal {
+    pub(super) events: Option<Count>,
+    pub(super) bytes: Option<Size>,
+    pub(super) age: Option<Interval>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Consumer {
+    pub(super) token: Option<RawSecret>,
+    pub(super) reverse_ws: Option<ReverseWs>,
+    pub(super) heartbeat: Option<Interval>,
+    pub(super) self_messages: Option<Switch>,
+    pub(super) lagging: Option<Lagging>,
+    pub(super) actions: Actions,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ReverseWs {
+    pub(super) url: Option<String>,
+    pub(super) max_backoff: Option<Interval>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Lagging {
+    Skip,
+    Disconnect,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Actions {
+    pub(super) allow: Option<List>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Log {
+    pub(super) level: Option<String>,
+    pub(super) format: Option<Format>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Format {
+    Text,
+    Json,
+}
