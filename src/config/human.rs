@@ -223,8 +223,8 @@ mod tests {
         let cases = [
             ("500ms", Duration::from_millis(500)),
             ("10s", Duration::from_secs(10)),
-            (" 10 m ", Duration::from_secs(600)),
-            ("1h", Duration::from_secs(3600)),
+            (" 10 m ", Duration::from_mins(10)),
+            ("1h", Duration::from_hours(1)),
             ("0s", Duration::ZERO),
         ];
         for (text, expected) in cases {

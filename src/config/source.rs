@@ -39,14 +39,7 @@ impl<'a> Sources<'a> {
     ) -> Result<Self, Problems> {
         let (document, errors) = DeTable::parse_recoverable(text);
         let sources = Self { name, text, document: document.into_inner(), variables: BTreeMap::new() };
-        let mut problems: Vec<Problem> = errors
-            .iter()
-            .map(|error| Problem {
-                location: sources.line(&error.span().unwrap_or_default()),
-                key: String::new(),
-                message: format!("not TOML: {}", error.message()),
-            })
-            .collect();
+        let mut problems: Vec<Problem> = errors.iter().map(|error| sources.syntax(error)).collect();
         sources.unmergeable(&mut problems);
         let variables = variables(environment, &mut problems);
         match Problems::some(problems) {
@@ -80,6 +73,15 @@ impl<'a> Sources<'a> {
         Problem { location: self.locate(path, spot), key: path.join("."), message: message.into() }
     }
 
+    fn syntax(&self, error: &toml::de::Error) -> Problem {
+        let span = error.span().unwrap_or_default();
+        // `level = info` reads as a broken `inf`.
+        let is_word = self.text.get(span.start..).is_some_and(|text| text.starts_with(char::is_alphabetic));
+        let advice = if is_word { "; text goes in quotes" } else { "" };
+        let message = format!("not TOML: {}{advice}", error.message());
+        Problem { location: self.line(&span), key: String::new(), message }
+    }
+
     fn locate(&self, path: &[&str], spot: Spot) -> Location {
         let mut rest = path;
         while let Some((_, above)) = rest.split_last() {
@@ -110,7 +112,9 @@ impl<'a> Sources<'a> {
             table = next;
         }
         let (key, value) = table.get_key_value(*last)?;
-        let is_table = matches!(value.get_ref(), DeValue::Table(_));
+        // A `[table]` has no value of its own to point at, `{ … }` has.
+        let is_inline = self.text.get(value.span()).is_some_and(|text| text.starts_with('{'));
+        let is_table = matches!(value.get_ref(), DeValue::Table(_)) && !is_inline;
         Some(if spot == Spot::Key || is_table { key.span() } else { value.span() })
     }
 
