@@ -280,6 +280,7 @@ const MISTAKES: &[(&str, &str)] = &[
         "10:1: consumer.bot.calls: unknown key; the keys here are token, reverse_ws, heartbeat, self_messages, lagging, actions",
     ),
     ("[log]\nlevel = info", "10:9: not TOML: invalid float, expected `inf`; text goes in quotes"),
+    ("[log]\nlevel = \"info\"\nlevel = \"warn\"", "11:1: not TOML: duplicate key"),
     ("[\"a[99999999999]\"]", "9:2: a[99999999999]: unknown key; keys are made of a-z, 0-9 and _"),
 ];
 
@@ -435,6 +436,46 @@ fn variables_that_are_wrong_are_named() {
         ["environment variable ONEBOT_GATEWAY__calls__timeout: calls.timeout: sets the same key as \
           ONEBOT_GATEWAY__CALLS__TIMEOUT; remove one of them"]
     );
+}
+
+#[test]
+fn depth_is_bounded() {
+    let path = |separator: &str| vec!["a"; 100_000].join(separator);
+    let lists = format!("a = {}", "[".repeat(100_000));
+    for text in [format!("{} = 1", path(".")), format!("[{}]", path(".")), lists] {
+        assert!(lines(&text, &[])[0].starts_with("gateway.toml:1:"));
+    }
+    let variable = format!("ONEBOT_GATEWAY__{}", path("__"));
+    assert!(lines(LEAST, &[(&variable, "x")])[0].contains(": names no key; expected"));
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_text_is_answered(
+        pieces in proptest::collection::vec(piece(), 0..12),
+        name in "[A-Z_\\[\\].é]{0,12}",
+        value in ".{0,8}",
+    ) {
+        let variable = format!("ONEBOT_GATEWAY__{name}");
+        if let Err(problems) = parse(&pieces.concat(), &[(&variable, &value)]) {
+            proptest::prop_assert!(problems.iter().count() > 0);
+            proptest::prop_assert!(problems.iter().all(|problem| !problem.message.is_empty()));
+        }
+    }
+}
+
+/// Lines that belong in a file, somewhere, and noise.
+fn piece() -> impl proptest::strategy::Strategy<Value = String> {
+    use proptest::prelude::*;
+    let line = proptest::sample::select(
+        LEAST.lines().chain(include_str!("../gateway.toml").lines()).collect::<Vec<_>>(),
+    );
+    prop_oneof![
+        4 => line.prop_map(|line| format!("{}\n", line.trim_start_matches("# "))),
+        2 => "\\[[a-z]{1,3}(\\.[a-z]{1,3})?\\]\n",
+        2 => "[a-z]{1,6} = (1|-1|1.5|true|\"x\"|\\[1, \"\"\\]|\\{ env = 1 \\}|1979-05-27)\n",
+        1 => ".{0,8}",
+    ]
 }
 
 #[test]

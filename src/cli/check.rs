@@ -57,3 +57,45 @@ fn summarize(config: &Config, out: &mut impl Write) -> io::Result<()> {
     }
     out.flush()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summary_names_who_connects_to_whom_and_no_secret() {
+        let text = r#"
+            [upstream.main]
+            dial = "ws://127.0.0.1:3001/?access_token=hunter2"
+            [consumer.nonebot]
+            token = "hunter2-n"
+            reverse_ws = { url = "ws://127.0.0.1:8080/onebot/v11/ws?access_token=hunter2" }
+            [consumer.script]
+            token = "hunter2-s"
+        "#;
+        let config = config::parse(text, "gateway.toml", std::iter::empty()).unwrap();
+        let mut out = Vec::new();
+        summarize(&config, &mut out).unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "upstream  main: connects to ws://127.0.0.1:3001/\n\
+             bots      listen on 127.0.0.1:6700\n\
+             operator  listen on 127.0.0.1:6701\n\
+             consumer  nonebot: we also connect to ws://127.0.0.1:8080/onebot/v11/ws\n\
+             consumer  script\n"
+        );
+    }
+
+    #[test]
+    fn a_summary_is_written_for_llonebot_that_dials() {
+        let text = "[upstream.main]\naccept = \"/llonebot\"\n[consumer.a]\ntoken = \"x\"";
+        let config = config::parse(text, "gateway.toml", std::iter::empty()).unwrap();
+        let mut out = Vec::new();
+        summarize(&config, &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(
+            text.starts_with("upstream  main: awaits LLOneBot at ws://127.0.0.1:6700/llonebot\n"),
+            "{text}"
+        );
+    }
+}

@@ -25,7 +25,7 @@ use crate::{admin, downstream, hub, journal, net, telemetry, upstream};
 use problem::Report;
 use source::Sources;
 
-/// One thread carries the data path of any account (the bots' sockets, not the CPU, are the limit).
+/// One thread carries the data path of one account; more are the operator's choice.
 const WORKERS: usize = 1;
 /// `docker stop` kills after 10 s.
 const DRAIN: Duration = Duration::from_secs(8);

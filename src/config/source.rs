@@ -11,6 +11,9 @@ use super::problem::{Location, Problem, Problems};
 const PREFIX: &str = "ONEBOT_GATEWAY";
 const SEPARATOR: &str = "__";
 
+/// No key lies deeper than `consumer.NAME.reverse_ws.url`; the merge recurses.
+const DEEPEST: usize = 8;
+
 /// What the configuration is made of.
 pub(super) struct Sources<'a> {
     name: &'a str,
@@ -76,7 +79,9 @@ impl<'a> Sources<'a> {
     fn syntax(&self, error: &toml::de::Error) -> Problem {
         let span = error.span().unwrap_or_default();
         // `level = info` reads as a broken `inf`.
-        let is_word = self.text.get(span.start..).is_some_and(|text| text.starts_with(char::is_alphabetic));
+        let is_word = self.text.split_at_checked(span.start).is_some_and(|(before, text)| {
+            before.trim_end_matches(' ').ends_with('=') && text.starts_with(char::is_alphabetic)
+        });
         let advice = if is_word { "; text goes in quotes" } else { "" };
         let message = format!("not TOML: {}{advice}", error.message());
         Problem { location: self.line(&span), key: String::new(), message }
@@ -190,7 +195,7 @@ fn variables<'a>(
         };
         let is_key =
             |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-        if !key.split('.').all(is_key) {
+        if !key.split('.').all(is_key) || key.split('.').count() > DEEPEST {
             problem(format!("names no key; expected {prefix}SECTION{SEPARATOR}KEY"));
         } else if let Some((first, _)) = variables.get(key.as_str()) {
             problem(format!("sets the same key as {first}; remove one of them"));
