@@ -1,0 +1,114 @@
+//! `gateway.toml` is the reference: every key, its default, and it runs as it is.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+use onebot_gateway::config::{self, Config, Problems};
+use onebot_gateway::downstream::Consumer;
+use onebot_gateway::net::Target;
+use onebot_gateway::policy::Secret;
+use onebot_gateway::upstream::{self, Endpoint};
+
+const REFERENCE: &str = include_str!("../gateway.toml");
+
+/// The text with every `# key = value` made real that `wanted` takes; counts them.
+fn uncommented(wanted: impl Fn(&str) -> bool) -> (String, usize) {
+    let mut count = 0;
+    let is_key = |key: &str| !key.is_empty() && key.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+    let lines: Vec<&str> = REFERENCE
+        .lines()
+        .map(|line| match line.strip_prefix("# ") {
+            Some(setting)
+                if setting.split_once(" = ").is_some_and(|(key, _)| is_key(key)) && wanted(setting) =>
+            {
+                count += 1;
+                setting
+            }
+            _ => line,
+        })
+        .collect();
+    (lines.join("\n"), count)
+}
+
+fn parse(text: &str, environment: &[(&str, &str)]) -> Result<Config, Problems> {
+    let environment = environment.iter().map(|&(name, value)| (name.to_owned(), value.to_owned()));
+    config::parse(text, "gateway.toml", environment)
+}
+
+fn has_default(line: &str) -> bool {
+    !line.contains("# no default;")
+}
+
+#[test]
+fn runs_as_it_is() {
+    let config = parse(REFERENCE, &[]).unwrap();
+    let target = Target::parse("ws://127.0.0.1:3001").unwrap();
+    let upstream = upstream::Config::new("main", Endpoint::Dial(target));
+    let nonebot = Consumer::new("nonebot", Secret::new("change-me-nonebot"));
+    let script = Consumer::new("script", Secret::new("change-me-script"));
+    assert_eq!(config, Config::new(upstream, vec![nonebot, script]));
+}
+
+#[test]
+fn shows_the_defaults_as_they_are() {
+    let (text, count) = uncommented(has_default);
+    assert!(count > 25, "{count} keys seen");
+    assert_eq!(parse(&text, &[]).unwrap(), parse(REFERENCE, &[]).unwrap());
+}
+
+#[test]
+fn shows_examples_that_load() {
+    let (text, count) = uncommented(|line| !has_default(line) && !line.starts_with("accept"));
+    assert!(count >= 5, "{count} keys seen");
+    let config = parse(&text, &[("ADMIN_TOKEN", "x"), ("LLONEBOT_TOKEN", "y")]).unwrap();
+    assert_eq!(config.upstream.self_id, Some(10001));
+    assert!(config.consumers[0].reverse_ws.is_some());
+
+    let (text, _) = uncommented(|line| line.starts_with("accept"));
+    let config = parse(&text.replace("\ndial = ", "\n# "), &[]).unwrap();
+    assert_eq!(config.upstream.endpoint, Endpoint::Accept("/llonebot".to_owned()));
+}
+
+#[test]
+fn shows_every_key() {
+    let (text, _) = uncommented(|_| true);
+    let document: toml::Table = toml::from_str(&text).unwrap();
+    let sections = [
+        ("server", "/server"),
+        ("admin", "/admin"),
+        ("upstream", "/upstream/main"),
+        ("calls", "/calls"),
+        ("journal", "/journal"),
+        ("consumer", "/consumer/nonebot"),
+        ("reverse_ws", "/consumer/nonebot/reverse_ws"),
+        ("actions", "/consumer/nonebot/actions"),
+        ("log", "/log"),
+    ];
+    for (section, pointer) in sections {
+        let keys = keys_of(section);
+        assert!(!keys.is_empty());
+        for key in keys {
+            let mut path = pointer.split('/').skip(1).chain([key.as_str()]);
+            let first = document.get(path.next().unwrap());
+            let found = path.try_fold(first.unwrap(), |table, key| table.get(key));
+            assert!(found.is_some(), "gateway.toml does not show {pointer}/{key}");
+        }
+    }
+}
+
+/// The keys of a section, as the message about an unknown one lists them.
+fn keys_of(section: &str) -> Vec<String> {
+    let text = match section {
+        "reverse_ws" | "actions" => format!("[consumer.bot.{section}]\nwhatsoever = 1"),
+        "upstream" => "[upstream.main]\nwhatsoever = 1".to_owned(),
+        "consumer" => "[consumer.bot]\nwhatsoever = 1".to_owned(),
+        section => format!("[{section}]\nwhatsoever = 1"),
+    };
+    let problems = parse(&text, &[]).unwrap_err().to_string();
+    let line = problems.lines().find(|line| line.contains("whatsoever: unknown key")).unwrap();
+    let (_, keys) = line.split_once("the keys here are ").unwrap();
+    keys.split(", ").map(str::to_owned).collect()
+}
