@@ -7,10 +7,12 @@ pub mod backoff;
 pub mod handshake;
 pub mod listener;
 pub mod outgoing;
+mod shutdown;
 mod stream;
 mod target;
 pub mod websocket;
 
 pub use outgoing::Outgoing;
+pub use shutdown::Shutdown;
 pub use stream::{Stream, Transport};
 pub use target::Target;

@@ -8,6 +8,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use super::websocket::Role;
+use crate::onebot::frame::{Header, Opcode};
 
 /// Slices handed to the kernel in one `writev`.
 const MAX_SLICES: usize = 64;
@@ -22,17 +23,6 @@ pub struct Outgoing {
     chunks: VecDeque<Bytes>,
     staging: BytesMut,
     len: usize,
-}
-
-/// WebSocket opcodes that we send (RFC 6455, 5.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Opcode {
-    /// A JSON text.
-    Text = 0x1,
-    /// The end, with code and reason.
-    Close = 0x8,
-    /// Keep-alive.
-    Ping = 0x9,
 }
 
 impl Outgoing {
@@ -156,8 +146,7 @@ impl Outgoing {
     }
 
     fn stage_header(&mut self, opcode: Opcode, length: usize) {
-        let mask_bit = if self.role == Role::Client { 0x80 } else { 0 };
-        let header = Header::new(opcode, mask_bit, length);
+        let header = Header::new(opcode, self.role == Role::Client, length);
         self.stage(header.as_ref());
     }
 
@@ -214,41 +203,6 @@ impl AsRef<[u8]> for Piece<'_> {
             Self::Copied(bytes) => bytes,
             Self::Shared(bytes) => bytes,
         }
-    }
-}
-
-/// Appends one unmasked text frame to `wire`: the form in which the journal keeps events.
-/// Returns the length of the frame's header.
-pub fn encode_text(text: &[u8], wire: &mut BytesMut) -> usize {
-    let header = Header::new(Opcode::Text, 0, text.len());
-    wire.reserve(header.as_ref().len() + text.len());
-    wire.extend_from_slice(header.as_ref());
-    wire.extend_from_slice(text);
-    header.as_ref().len()
-}
-
-/// A frame header without its masking key.
-struct Header {
-    bytes: [u8; 10],
-    used: usize,
-}
-
-impl Header {
-    fn new(opcode: Opcode, mask_bit: u8, length: usize) -> Self {
-        let [l0, l1, l2, l3, l4, l5, l6, l7] = (length as u64).to_be_bytes();
-        let first = 0x80 | opcode as u8;
-        let (bytes, used) = match length {
-            0..=125 => ([first, mask_bit | l7, 0, 0, 0, 0, 0, 0, 0, 0], 2),
-            126..=0xffff => ([first, mask_bit | 0x7e, l6, l7, 0, 0, 0, 0, 0, 0], 4),
-            _ => ([first, mask_bit | 0x7f, l0, l1, l2, l3, l4, l5, l6, l7], 10),
-        };
-        Self { bytes, used }
-    }
-}
-
-impl AsRef<[u8]> for Header {
-    fn as_ref(&self) -> &[u8] {
-        self.bytes.get(..self.used).unwrap_or_default()
     }
 }
 

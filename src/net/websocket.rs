@@ -134,7 +134,9 @@ impl Decoder {
         loop {
             match self.context.read(&mut pipe) {
                 Ok(message) => messages.extend(classify(message)),
-                Err(TungsteniteError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(TungsteniteError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok(());
+                }
                 Err(error) => return Err(ended(error)),
             }
         }

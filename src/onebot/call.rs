@@ -1,6 +1,7 @@
 //! Calls: read from a consumer, written anew for the upstream.
 
 use std::fmt;
+use std::io::Write as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -60,17 +61,26 @@ fn read_call(text: &Bytes, envelope: &Envelope) -> Result<Call, (Retcode, String
 /// What `LLOneBot` says of a frame without an action.
 const NO_ACTION: &str = "undefined API 不存在";
 
-/// Appends the frame of a call to `out`: `params` is the raw JSON text of an object, `call_id` becomes
-/// the echo.
-pub fn encode_call(action: &str, params: &[u8], call_id: &str, out: &mut Vec<u8>) {
-    out.reserve(params.len() + action.len() + call_id.len() + 40);
+/// Appends to `out` what stands around the parameters in the frame of a call whose echo is the string
+/// `call_id`, and returns how much of that comes before them. The parameters, which may be large, are not
+/// copied.
+///
+/// `call_id` is written as it is; the gateway's own need no escapes.
+pub fn encode_call(action: &ActionName, call_id: impl fmt::Display, out: &mut Vec<u8>) -> usize {
     out.extend_from_slice(b"{\"action\":");
-    out.extend_from_slice(quoted(action).as_bytes());
+    match &action.spoken {
+        Spoken::Catalogued(name) => {
+            out.push(b'"');
+            out.extend_from_slice(name.as_bytes());
+            out.push(b'"');
+        }
+        Spoken::Other(name) => out.extend_from_slice(quoted(name).as_bytes()),
+    }
     out.extend_from_slice(b",\"params\":");
-    out.extend_from_slice(params);
-    out.extend_from_slice(b",\"echo\":");
-    out.extend_from_slice(quoted(call_id).as_bytes());
-    out.push(b'}');
+    let params_at = out.len();
+    // Writing to a Vec cannot fail.
+    let _ = write!(out, ",\"echo\":\"{call_id}\"}}");
+    params_at
 }
 
 /// The name of an action as a caller wrote it. Cloning is cheap.
@@ -263,7 +273,8 @@ mod tests {
             r#"{"action":"get_cookies","action":"a\"b\\\n\u0000é","params":{"a":1},"x":1,"echo":"e"}"#;
         let (call, _) = parse(hostile).unwrap();
         let mut out = Vec::new();
-        encode_call(call.action.as_str(), &call.params, "g-1", &mut out);
+        let params_at = encode_call(&call.action, "g-1", &mut out);
+        out.splice(params_at..params_at, call.params.iter().copied());
         let text = String::from_utf8(out.clone()).unwrap();
         assert_eq!(text, r#"{"action":"a\"b\\\n\u0000é","params":{"a":1},"echo":"g-1"}"#);
         let (again, echo) = parse_call(&out.into()).unwrap();

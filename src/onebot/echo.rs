@@ -114,7 +114,7 @@ impl Spliced {
     }
 
     /// The pieces in order, none of them empty.
-    pub fn pieces(&self) -> impl Iterator<Item = &Bytes> {
+    pub fn pieces(&self) -> impl Iterator<Item = &Bytes> + Clone {
         self.0.iter().filter(|piece| !piece.is_empty())
     }
 

@@ -19,6 +19,7 @@ pub mod close;
 pub mod echo;
 pub mod envelope;
 pub mod event;
+pub mod frame;
 pub mod reply;
 
 pub use self::call::{ActionName, Call, Refused, encode_call, parse_call};
