@@ -1,0 +1,66 @@
+//! Refuses what the consumer may not call, before it costs anything.
+
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::future::Either;
+use tower::{Layer, Service};
+use tracing::debug;
+
+use super::CallService;
+use crate::hub::{Outcome, Reply};
+use crate::onebot::{Call, Retcode};
+use crate::policy::acl::ActionRules;
+
+/// Makes [`Authorize`]s.
+#[derive(Debug, Clone)]
+pub(super) struct AuthorizeLayer {
+    consumer: Arc<str>,
+    rules: Arc<ActionRules>,
+}
+
+impl AuthorizeLayer {
+    pub(super) fn new(consumer: &str, rules: ActionRules) -> Self {
+        Self { consumer: consumer.into(), rules: Arc::new(rules) }
+    }
+}
+
+impl<S> Layer<S> for AuthorizeLayer {
+    type Service = Authorize<S>;
+
+    fn layer(&self, inner: S) -> Authorize<S> {
+        Authorize { inner, consumer: Arc::clone(&self.consumer), rules: Arc::clone(&self.rules) }
+    }
+}
+
+/// The rules of one consumer in front of its calls.
+#[derive(Debug, Clone)]
+pub struct Authorize<S> {
+    inner: S,
+    consumer: Arc<str>,
+    rules: Arc<ActionRules>,
+}
+
+impl<S: CallService> Service<Call> for Authorize<S> {
+    type Response = Reply;
+    type Error = Infallible;
+    type Future = Either<S::Future, Ready<Result<Reply, Infallible>>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, call: Call) -> Self::Future {
+        match self.rules.permit(&call.action) {
+            Ok(()) => Either::Left(self.inner.call(call)),
+            Err(denial) => {
+                let message = denial.advice(&self.consumer);
+                debug!(consumer = &*self.consumer, action = call.action.base(), "call denied: {message}");
+                let reply = Reply::refusal(Retcode::Forbidden, Outcome::Denied, &message);
+                Either::Right(ready(Ok(reply)))
+            }
+        }
+    }
+}
