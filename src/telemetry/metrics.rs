@@ -337,11 +337,23 @@ impl ConsumerFamilies {
             sessions: register.gauges("sessions", "Live sessions", labels)?,
             lag: register.gauges("lag_events", "Events the slowest session is behind", labels)?,
             delivered: register.counters("deliveries_total", "Events written to sessions", labels)?,
-            missed: register.counters("missed_events_total", "Events a session fell too far behind for", labels)?,
+            missed: register.counters(
+                "missed_events_total",
+                "Events a session fell too far behind for",
+                labels,
+            )?,
             gaps: register.counters("gaps_total", "Times a session fell off the journal", labels)?,
-            bad_frames: register.counters("bad_frames_total", "Frames of consumers that are not calls", labels)?,
+            bad_frames: register.counters(
+                "bad_frames_total",
+                "Frames of consumers that are not calls",
+                labels,
+            )?,
             ends: register.counters("session_ends_total", "Sessions that ended", &["consumer", "reason"])?,
-            dial_failures: register.counters("dial_failures_total", "Failed attempts to reach the bot", labels)?,
+            dial_failures: register.counters(
+                "dial_failures_total",
+                "Failed attempts to reach the bot",
+                labels,
+            )?,
             calls: register.counters("calls_total", "Calls by outcome", &["consumer", "class", "outcome"])?,
         })
     }
@@ -369,7 +381,8 @@ impl ConsumerFamilies {
 impl JournalMetrics {
     fn new(register: &Register<'_>) -> Result<Self, prometheus::Error> {
         Ok(Self {
-            events: register.add(IntGauge::new("journal_events", "Events kept for readers that are behind")?)?,
+            events: register
+                .add(IntGauge::new("journal_events", "Events kept for readers that are behind")?)?,
             bytes: register.add(IntGauge::new("journal_bytes", "Bytes kept for readers that are behind")?)?,
         })
     }
@@ -452,6 +465,8 @@ mod tests {
     fn two_gateways_in_one_process_count_apart() {
         let (one, two) = (Metrics::new().unwrap(), Metrics::new().unwrap());
         one.consumer("bot").delivered.inc();
-        assert!(two.render().unwrap().lines().all(|line| !line.starts_with("onebot_gateway_deliveries_total{")));
+        assert!(
+            two.render().unwrap().lines().all(|line| !line.starts_with("onebot_gateway_deliveries_total{"))
+        );
     }
 }

@@ -1,4 +1,12 @@
-//! The bot edge: the link to LLOneBot.
+//! The bot edge: the link to LLOneBot, the mirror of the consumer edge.
+//!
+//! [`ws_client`] dials LLOneBot, [`ws_server`] is dialled by it; both end in the same session, and
+//! at any moment at most one of them is the link.
+
+mod ending;
+mod session;
+pub mod ws_client;
+pub mod ws_server;
 
 use std::time::Duration;
 
