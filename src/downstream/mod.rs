@@ -1,7 +1,19 @@
 //! The consumer edge: every way a bot attaches.
+//!
+//! A transport has one of two shapes. *Mounted* ([`ws_server`]): bots come to us, and it is a
+//! `tower::Service` on the listener. *Running* ([`ws_client`]): we go to them, and it is a future
+//! that lives as long as the gateway. Both end in the same session.
+
+mod bot;
+mod open_call;
+mod reader;
+mod session;
+pub mod ws_client;
+pub mod ws_server;
 
 use std::time::Duration;
 
+pub use self::bot::Bot;
 use crate::net::Target;
 use crate::policy::Secret;
 use crate::policy::acl::ActionRules;
