@@ -1,1 +1,221 @@
-//! Room app.
+//! Composition: the rooms put together into one gateway, and taken apart again.
+
+mod router;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+
+use self::router::Router;
+use crate::admin::{Admin, AdminThread};
+use crate::config::Config;
+use crate::downstream::{self, Bot};
+use crate::hub::Hub;
+use crate::journal::Journal;
+use crate::net::{Shutdown, listener};
+use crate::telemetry::Metrics;
+use crate::upstream::{self, Endpoint};
+
+/// A running gateway. Dropping it ends everything at once; [`Gateway::drain`] does it in order.
+#[derive(Debug)]
+pub struct Gateway {
+    address: SocketAddr,
+    admin: AdminThread,
+    hub: Arc<Hub>,
+    drain_limit: Duration,
+    /// Ends the listener; connections that are HTTP still finish their request.
+    accepting: CancellationToken,
+    connections: TaskTracker,
+    /// Ends the sessions of consumers, and the dialling of those we connect to.
+    sessions: Shutdown,
+    session_tasks: TaskTracker,
+    /// Ends the link, which goes last.
+    link: Shutdown,
+    link_tasks: TaskTracker,
+}
+
+/// Why a gateway did not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error("{key} = {address}: cannot listen there: {source}")]
+    Listen {
+        /// The key in the configuration.
+        key: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The metrics contradict each other.
+    #[error("metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+}
+
+/// How a shutdown went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drained {
+    /// Tasks that had not ended within the deadline and were ended hard.
+    pub tasks_left: usize,
+    /// Calls that had no answer by then.
+    pub calls_left: usize,
+}
+
+impl Gateway {
+    /// Starts everything `config` describes, and returns once the listeners are bound.
+    ///
+    /// # Errors
+    /// When an address cannot be bound; then nothing is left running.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let metrics = Metrics::new()?;
+        let server = bind("server.listen", config.server.listen).await?;
+        let address = server.local_addr().unwrap_or(config.server.listen);
+        let (sessions, link) = (Shutdown::default(), Shutdown::default());
+        let (session_tasks, link_tasks, connections) =
+            (TaskTracker::new(), TaskTracker::new(), TaskTracker::new());
+        let accepting = CancellationToken::new();
+
+        let hub = Hub::new(
+            &config.upstream.name,
+            config.upstream.self_id,
+            config.calls.clone(),
+            Journal::new(config.journal, metrics.journal()),
+            metrics.link(&config.upstream.name),
+        );
+        let admin = Admin::new(Arc::clone(&hub), Arc::clone(&metrics), config.admin.token, accepting.clone());
+        let admin = admin.spawn(config.admin.listen).map_err(|source| StartError::Listen {
+            key: "admin.listen",
+            address: config.admin.listen,
+            source,
+        })?;
+
+        link_tasks.spawn(Arc::clone(&hub).drive(link.drain.clone()));
+        let accept = match config.upstream.endpoint.clone() {
+            Endpoint::Dial(target) => {
+                let client =
+                    upstream::ws_client::run(Arc::clone(&hub), config.upstream, target, link.clone());
+                link_tasks.spawn(client);
+                None
+            }
+            Endpoint::Accept(path) => {
+                let hub = Arc::clone(&hub);
+                let server = upstream::ws_server::WsServer::new(
+                    hub,
+                    config.upstream,
+                    link_tasks.clone(),
+                    link.clone(),
+                );
+                Some((path, server))
+            }
+        };
+
+        let session_config = Arc::new(config.sessions);
+        let bots: Arc<[Arc<Bot>]> = config
+            .consumers
+            .into_iter()
+            .map(|consumer| {
+                let metrics = metrics.consumer(&consumer.name);
+                let session_config = Arc::clone(&session_config);
+                Bot::new(consumer, session_config, Arc::clone(&hub), config.calls.in_flight, metrics)
+            })
+            .collect();
+        for bot in bots.iter() {
+            if let Some(reverse) = bot.reverse_ws() {
+                let client = downstream::ws_client::run(Arc::clone(bot), reverse.clone(), sessions.clone());
+                session_tasks.spawn(client);
+            }
+        }
+        let consumers = downstream::ws_server::WsServer::new(
+            bots,
+            session_config,
+            metrics,
+            session_tasks.clone(),
+            sessions.clone(),
+        );
+        let service = listener::mount(Router::new(accept, consumers));
+        let serve = listener::serve(server, config.server, service, connections.clone(), accepting.clone());
+        connections.spawn(serve);
+        info!(%address, admin = %admin.address(), "listening");
+
+        Ok(Self {
+            address,
+            admin,
+            hub,
+            drain_limit: config.drain,
+            accepting,
+            connections,
+            sessions,
+            session_tasks,
+            link,
+            link_tasks,
+        })
+    }
+
+    /// Where bots connect.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where the operator looks.
+    #[must_use]
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin.address()
+    }
+
+    /// The account's middle, to watch its state.
+    #[must_use]
+    pub fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    /// Ends in order, within the configured time: not ready, no new connections, pending calls
+    /// finish, sessions close with 1001, the link goes last. What is left then is ended hard.
+    pub async fn drain(self) -> Drained {
+        let deadline = Instant::now() + self.drain_limit;
+        self.accepting.cancel();
+        self.hub.drain();
+        self.sessions.drain.cancel();
+        for tasks in [&self.connections, &self.session_tasks, &self.link_tasks] {
+            tasks.close();
+        }
+        // A connection may still become a session, so connections are waited for first.
+        let mut in_time = timeout_at(deadline, self.connections.wait()).await.is_ok();
+        in_time &= timeout_at(deadline, self.session_tasks.wait()).await.is_ok();
+        let calls_left = self.hub.open_calls();
+        self.link.drain.cancel();
+        in_time &= timeout_at(deadline, self.link_tasks.wait()).await.is_ok();
+
+        let tasks_left = self.connections.len() + self.session_tasks.len() + self.link_tasks.len();
+        if !in_time {
+            warn!(
+                connections = self.connections.len(),
+                sessions = self.session_tasks.len(),
+                links = self.link_tasks.len(),
+                calls = calls_left,
+                "still alive at the end of server.drain; ended hard"
+            );
+        }
+        Drained { tasks_left, calls_left }
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.accepting.cancel();
+        self.sessions.abort.cancel();
+        self.link.abort.cancel();
+    }
+}
+
+async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| StartError::Listen { key, address, source })
+}

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Config, Consumer};
+use super::{Config, Consumer, ReverseWs};
 use crate::call::{Caller, Slots, caller};
 use crate::hub::Hub;
 use crate::telemetry::metrics::ConsumerMetrics;
@@ -36,5 +36,11 @@ impl Bot {
         let rules = consumer.actions.clone();
         let caller = caller(&hub, &consumer.name, rules, Slots::new(in_flight), Arc::clone(&metrics));
         Arc::new(Self { consumer, config, hub, caller, metrics })
+    }
+
+    /// Where we connect to it, if we do.
+    #[must_use]
+    pub fn reverse_ws(&self) -> Option<&ReverseWs> {
+        self.consumer.reverse_ws.as_ref()
     }
 }

@@ -206,7 +206,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::onebot::event::Head;
+    use crate::onebot::{Head, scan};
     use crate::telemetry::Metrics;
 
     fn journal(config: Config) -> Journal {
@@ -216,7 +216,7 @@ mod tests {
     fn append(journal: &Journal, events: &[String], now: Instant) {
         let mut builder = SegmentBuilder::default();
         for event in events {
-            builder.push(event.as_bytes(), Head::default());
+            builder.push(event.as_bytes(), Head::read(b"{}", &scan(b"{}").unwrap()));
         }
         journal.append(&mut builder, now);
     }
@@ -271,7 +271,7 @@ mod tests {
 
     #[test]
     fn old_events_leave_also_when_nothing_new_comes() {
-        let journal = journal(Config { age: Duration::from_secs(60), ..Config::default() });
+        let journal = journal(Config { age: Duration::from_mins(1), ..Config::default() });
         let mut cursor = journal.cursor();
         let start = Instant::now();
         append(&journal, &numbered(0..2), start);

@@ -10,7 +10,7 @@ use http::header::{
     SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Empty, Full, Limited};
+use http_body_util::{BodyExt, Empty, Limited};
 use hyper::client::conn::http1;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
@@ -24,7 +24,7 @@ use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use super::listener::{HttpRequest, HttpResponse, plain};
+use super::listener::{HttpRequest, HttpResponse, body, plain};
 use super::{Stream, Target};
 
 /// Bytes of a refusal's body that are read to explain it.
@@ -65,7 +65,7 @@ pub fn accept(request: &mut HttpRequest) -> Result<(HttpResponse, OnUpgrade), Ht
         return Err(plain(StatusCode::BAD_REQUEST, "Missing or invalid Sec-WebSocket-Key header"));
     };
 
-    let mut answer = Response::new(Full::default());
+    let mut answer = Response::new(body(""));
     *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let accept = HeaderValue::try_from(derive_accept_key(key.as_bytes()));
     answer.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));

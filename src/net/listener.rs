@@ -1,6 +1,7 @@
 //! An HTTP/1.1 listener with bounds on what one peer may cost.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_TYPE};
 use http::{HeaderValue, Request, Response, StatusCode};
-use http_body_util::Full;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -20,7 +22,8 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::util::BoxCloneSyncService;
-use tower::{Service, ServiceExt};
+use tower::{Service, ServiceBuilder, ServiceExt};
+use tower_http::catch_panic::CatchPanicLayer;
 use tracing::{debug, warn};
 
 /// Where to listen and what one peer may cost.
@@ -50,7 +53,9 @@ impl Default for Config {
 /// A request as it arrives. Its extensions carry [`Peer`] and [`Place`].
 pub type HttpRequest = Request<Incoming>;
 /// An answer.
-pub type HttpResponse = Response<Full<Bytes>>;
+pub type HttpResponse = Response<Body>;
+/// The body of an answer.
+pub type Body = UnsyncBoxBody<Bytes, Box<dyn Error + Send + Sync>>;
 /// What answers requests: the shape of every mounted adapter.
 pub type HttpService = BoxCloneSyncService<HttpRequest, HttpResponse, Infallible>;
 
@@ -142,19 +147,30 @@ async fn refuse(mut socket: TcpStream) {
     let _ = timeout(Duration::from_secs(1), socket.write_all(BUSY)).await;
 }
 
-/// Boxes a service into the shape [`serve`] takes.
+/// Makes a service what [`serve`] takes. A panic in it costs the request a 500, nothing more.
 pub fn mount<S>(service: S) -> HttpService
 where
     S: Service<HttpRequest, Response = HttpResponse, Error = Infallible> + Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
 {
+    let service = ServiceBuilder::new()
+        .map_response(|response: Response<_>| response.map(BodyExt::boxed_unsync))
+        .layer(CatchPanicLayer::custom(|_| {
+            plain(StatusCode::INTERNAL_SERVER_ERROR, "internal error; see the log")
+        }))
+        .service(service);
     BoxCloneSyncService::new(service)
+}
+
+/// A body that is there as a whole.
+pub fn body(bytes: impl Into<Bytes>) -> Body {
+    Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
 }
 
 /// A plain-text answer of one sentence.
 #[must_use]
 pub fn plain(status: StatusCode, sentence: &str) -> HttpResponse {
-    let mut response = Response::new(Full::new(Bytes::from(format!("{sentence}\n"))));
+    let mut response = Response::new(body(format!("{sentence}\n")));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
