@@ -13,7 +13,7 @@
 //! | 4 | [`app`] composition (with [`cli`] above it) |
 //! | 3 | [`config`] raw file to typed values |
 //! | 2 | [`downstream`] consumer edge · [`upstream`] bot edge · [`admin`] operator edge |
-//! | 1 | [`call`] → [`hub`] → [`journal`] · [`net`] sockets without roles |
+//! | 1 | [`call`] → [`hub`] → [`journal`] · [`net`] sockets without roles, unknown to [`hub`] |
 //! | 0 | [`onebot`] ← [`policy`] · [`telemetry`] |
 //! | – | [`simulator`] a stand-in for LLOneBot, above [`onebot`] and [`net`] only |
 

@@ -14,7 +14,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("onebot", &[]),
     ("telemetry", &[]),
     ("policy", &["onebot"]),
-    ("net", &["telemetry"]),
+    ("net", &["onebot", "telemetry"]),
     ("journal", &["onebot", "policy", "telemetry"]),
     ("hub", &["journal", "onebot", "policy", "telemetry"]),
     ("call", &["hub", "journal", "onebot", "policy", "telemetry"]),
