@@ -168,3 +168,155 @@ fn after(text: &[u8], start: u32) -> &[u8] {
 const fn is_whitespace(byte: u8) -> bool {
     matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::onebot::envelope::arbitrary::{any_member, any_object, any_value, object_of, space};
+    use crate::onebot::{Key, scan};
+
+    fn echo(raw: &str) -> Option<Echo> {
+        Echo::from_raw(Bytes::copy_from_slice(raw.as_bytes()))
+    }
+
+    fn spliced(reply: &str, echo: Option<&Echo>) -> String {
+        let reply = Bytes::copy_from_slice(reply.as_bytes());
+        let spliced = splice(&reply, scan(&reply).unwrap().echo(), echo);
+        let mut written = Vec::new();
+        spliced.write_to(&mut written);
+        assert_eq!(spliced.len(), written.len());
+        assert_eq!(spliced.is_empty(), written.is_empty());
+        assert_eq!(spliced.into_bytes(), written);
+        String::from_utf8(written).unwrap()
+    }
+
+    #[test]
+    fn an_echo_of_any_type_comes_back_as_it_was_sent() {
+        let written = [
+            "1e400",
+            "123456789012345678901234567890",
+            "-0.0",
+            "0",
+            "false",
+            r#""""#,
+            r#""\u4f60\ud83d""#,
+            r#"{"seq": 1, "seq":2}"#,
+            "[[], {}]",
+        ];
+        for raw in written {
+            let answer = spliced(r#"{"status":"ok", "echo" : "g-1" ,"stream":"x"}"#, echo(raw).as_ref());
+            assert_eq!(answer, format!(r#"{{"status":"ok", "echo" : {raw} ,"stream":"x"}}"#));
+        }
+    }
+
+    #[test]
+    fn null_is_no_echo_and_its_member_goes_with_one_comma() {
+        assert_eq!(echo("null"), None);
+        assert_eq!(spliced(r#"{"echo":"g"}"#, None), "{}");
+        assert_eq!(spliced(r#"{ "echo":"g" }"#, None), "{  }");
+        assert_eq!(spliced(r#"{"echo":"g" , "a":1}"#, None), r#"{ "a":1}"#);
+        assert_eq!(spliced(r#"{"a":1 , "echo":"g"}"#, None), r#"{"a":1 }"#);
+        assert_eq!(spliced(r#"{"a":1,"echo":"g","b":2}"#, None), r#"{"a":1,"b":2}"#);
+        assert_eq!(spliced(r#"{"a":1}"#, None), r#"{"a":1}"#);
+    }
+
+    #[test]
+    fn an_echo_is_added_where_the_reply_has_none() {
+        assert_eq!(spliced("{}", echo("1").as_ref()), r#"{"echo":1}"#);
+        assert_eq!(spliced("{ } ", echo("1").as_ref()), r#"{ "echo":1} "#);
+        assert_eq!(spliced(r#"{"a":{}}"#, echo("1").as_ref()), r#"{"a":{},"echo":1}"#);
+    }
+
+    #[test]
+    fn a_large_reply_is_not_copied() {
+        let reply = Bytes::from(format!(r#"{{"data":"{}","echo":"g","x":1}}"#, "a".repeat(1 << 20)));
+        let spliced = splice(&reply, scan(&reply).unwrap().echo(), echo("7").as_ref());
+        let within = |piece: &Bytes| reply.as_ptr_range().contains(&piece.as_ptr());
+        assert_eq!(spliced.pieces().map(within).collect::<Vec<_>>(), [true, false, true]);
+    }
+
+    #[test]
+    fn a_span_of_another_frame_does_no_harm() {
+        let at = EchoSpan { key: 900, value: Span { start: 907, end: 1000 } };
+        let reply = Bytes::from_static(b"{}");
+        assert_eq!(splice(&reply, Some(at), None).into_bytes(), reply);
+        assert_eq!(splice(&Bytes::from_static(b"?"), None, echo("1").as_ref()).into_bytes(), "?");
+    }
+
+    #[test]
+    fn an_echo_shows_only_its_length() {
+        assert_eq!(format!("{:?}", echo(r#""secret""#).unwrap()), "Echo(8 bytes)");
+    }
+
+    #[test]
+    fn the_echo_of_a_broken_frame_is_recovered_if_it_is_whole() {
+        let recovered =
+            |text: &'static str| recover_echo(text.as_bytes()).map(|raw| std::str::from_utf8(raw).unwrap());
+        assert_eq!(recovered(r#"{"action":"x","echo":{"seq":1},"params":{"#), Some(r#"{"seq":1}"#));
+        assert_eq!(recovered(r#"{"action":"x","echo": "a\"b" "#), Some(r#""a\"b""#));
+        assert_eq!(recovered(r#"{'action':'x',"echo":[1,2]"#), Some("[1,2]"));
+        assert_eq!(recovered(r#"{"echo":12,"#), Some("12"));
+        assert_eq!(recovered(r#"{"echo":12"#), None);
+        assert_eq!(recovered(r#"{"echo":"abc"#), None);
+        assert_eq!(recovered(r#"{"echo":"#), None);
+        assert_eq!(recovered(r#"{"echo":nul,"echo":1,"#), None);
+        assert_eq!(recovered(r#"{"action":"x""#), None);
+    }
+
+    fn other_members() -> impl Strategy<Value = Vec<String>> {
+        let key = prop::sample::select(vec![r#""data""#, r#""status""#, r#""x""#, r#""message""#]);
+        prop::collection::vec(any_member(key.prop_map(str::to_owned)), 0..4)
+    }
+
+    fn values_without_echo(text: &str) -> Vec<(Key, String)> {
+        let envelope = scan(text.as_bytes()).unwrap();
+        let keys = [Key::Data, Key::Status, Key::Message, Key::Retcode];
+        let value = |key| {
+            let span = envelope.get(key)?;
+            Some((key, String::from_utf8(span.of(text.as_bytes()).to_vec()).unwrap()))
+        };
+        keys.into_iter().filter_map(value).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn only_the_echo_changes(reply in any_object(), raw in any_value()) {
+            let echo = echo(&raw);
+            let answer = spliced(&reply, echo.as_ref());
+            prop_assert_eq!(values_without_echo(&answer), values_without_echo(&reply));
+            if let Some(echo) = echo {
+                let found = scan(answer.as_bytes()).unwrap().get(Key::Echo).unwrap();
+                prop_assert_eq!(found.of(answer.as_bytes()), echo.as_raw());
+                let Some(at) = scan(reply.as_bytes()).unwrap().echo() else { return Ok(()) };
+                let (head, tail) = (&reply[..at.value.start as usize], &reply[at.value.end as usize..]);
+                prop_assert_eq!(answer, [head, &raw, tail].concat());
+            }
+        }
+
+        #[test]
+        fn a_removed_echo_leaves_the_other_members(
+            others in other_members(),
+            echo in any_member(Just(r#""echo""#.to_owned())),
+            at in any::<prop::sample::Index>(),
+            around in (space(), space()),
+        ) {
+            let mut members = others.clone();
+            members.insert(at.index(others.len() + 1), echo);
+            let reply = format!("{}{}{}", around.0, object_of(members), around.1);
+            let answer = spliced(&reply, None);
+            prop_assert!(scan(answer.as_bytes()).unwrap().echo().is_none(), "{}", answer);
+            prop_assert_eq!(values_without_echo(&answer), values_without_echo(&reply));
+            let packed = |text: &str| text.replace([' ', '\n', '\r', '\t'], "");
+            prop_assert_eq!(packed(&answer), packed(&object_of(others)));
+        }
+
+        #[test]
+        fn recovering_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..100), cut in any_object()) {
+            let broken = [br#"{"echo":"#, &bytes[..]].concat();
+            let _ = recover_echo(&broken);
+            let _ = recover_echo(cut.get(..cut.len() / 2).unwrap_or_default().as_bytes());
+        }
+    }
+}

@@ -3,6 +3,8 @@
 //! A frame is only ever read at its top level: which keys it has and where their values lie. What is
 //! inside a value is checked to be JSON and otherwise left alone, so it reaches its reader byte for byte.
 
+#[cfg(test)]
+pub(super) mod arbitrary;
 mod grammar;
 #[cfg(test)]
 mod reference;

@@ -121,3 +121,63 @@ pub(super) fn integer(text: &[u8], envelope: &Envelope, key: Key) -> Option<i64>
     let digits = span.unquoted(text).unwrap_or(span).of(text);
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::onebot::scan;
+
+    fn head(text: &str) -> Head {
+        Head::read(text.as_bytes(), &scan(text.as_bytes()).unwrap())
+    }
+
+    fn words(text: &str) -> [&str; 3] {
+        let head = head(text);
+        let word = |span: Option<Span>| {
+            span.map_or("", |span| std::str::from_utf8(span.of(text.as_bytes())).unwrap())
+        };
+        [head.post_type.name(), word(head.detail), word(head.sub_type)]
+    }
+
+    #[test]
+    fn a_group_message_is_read() {
+        let text = r#"{"self_id":1,"user_id":2,"time":3,"message_id":-4,"message_type":"group","raw_message":"a\"b","sub_type":"normal","post_type":"message","group_id":5}"#;
+        let head = head(text);
+        assert_eq!(words(text), ["message", "group", "normal"]);
+        assert_eq!((head.self_id, head.user_id, head.time), (Some(1), Some(2), Some(3)));
+        assert_eq!((head.message_id, head.group_id, head.target_id), (Some(-4), Some(5), None));
+        assert_eq!(head.raw_message.unwrap().of(text.as_bytes()), br#""a\"b""#);
+    }
+
+    #[test]
+    fn ids_may_be_strings_and_nonsense_counts_as_absent() {
+        let head = head(
+            r#"{"post_type":5,"self_id":"10001000","user_id":1.5,"group_id":null,"target_id":"x","operator_id":99999999999999999999,"message_id":"-7"}"#,
+        );
+        assert_eq!(head.post_type, PostType::Other);
+        assert_eq!((head.self_id, head.message_id), (Some(10_001_000), Some(-7)));
+        assert_eq!((head.user_id, head.group_id, head.target_id, head.operator_id), (None, None, None, None));
+    }
+
+    #[test]
+    fn recorded_events_all_have_a_known_kind_a_time_and_an_account() {
+        let events = include_str!("../../tests/samples/events.jsonl");
+        for text in events.lines() {
+            let head = head(text);
+            assert_ne!(head.post_type, PostType::Other, "{text}");
+            assert!(
+                head.detail.is_some() && head.time.is_some() && head.self_id == Some(2_847_190_563),
+                "{text}"
+            );
+        }
+        let ban_of_all = events.lines().nth(24).unwrap();
+        assert_eq!(words(ban_of_all), ["notice", "group_ban", "ban"]);
+        assert_eq!(head(ban_of_all).user_id, Some(0));
+        assert_eq!(words(events.lines().nth(40).unwrap()), ["request", "group", "invite"]);
+    }
+
+    #[test]
+    fn a_head_stays_small() {
+        assert!(size_of::<Head>() <= 176, "{}", size_of::<Head>());
+    }
+}

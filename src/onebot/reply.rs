@@ -96,3 +96,54 @@ pub fn is_token_refusal(text: &[u8], envelope: &Envelope) -> bool {
         && retcode(text, envelope) == Some(1403)
         && !answers_a_call
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stream_part(text: &str) -> bool {
+        is_stream_part(text.as_bytes(), &scan(text.as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn own_replies_have_llonebots_fields_in_its_order() {
+        assert_eq!(
+            failed(Retcode::UpstreamDown, "no \"link\"\n"),
+            r#"{"status":"failed","retcode":1502,"data":null,"message":"no \"link\"\n","wording":"no \"link\"\n"}"#
+        );
+        assert_eq!(ok("[1]"), r#"{"status":"ok","retcode":0,"data":[1],"message":"","wording":""}"#);
+        let reply = failed(Retcode::Limited, "");
+        assert_eq!(retcode(&reply, &scan(&reply).unwrap()), Some(1429));
+        assert_eq!(Retcode::Limited.http_status(), 429);
+        assert_eq!(Retcode::Ok.http_status(), 200);
+    }
+
+    #[test]
+    fn a_stream_lasts_until_its_response_or_its_error() {
+        let part = |status: &str, kind: &str, stream: &str| {
+            stream_part(&format!(
+                r#"{{"status":"{status}","data":{{"type":"{kind}","data":"…"}},"echo":"S","stream":"{stream}"}}"#
+            ))
+        };
+        assert!(part("ok", "stream", "stream-action"));
+        assert!(part("ok", "reset", "stream-action"));
+        assert!(!part("ok", "response", "stream-action"));
+        assert!(!part("ok", "error", "stream-action"));
+        assert!(!part("failed", "stream", "stream-action"));
+        assert!(!part("ok", "stream", "normal-action"));
+        assert!(stream_part(r#"{"status":"ok","data":null,"stream":"stream-action"}"#));
+        assert!(!stream_part(r#"{"status":"ok","data":{"type":"stream"}}"#));
+    }
+
+    #[test]
+    fn a_refused_token_is_told_from_a_refused_call() {
+        let refusal = |text: &str| is_token_refusal(text.as_bytes(), &scan(text.as_bytes()).unwrap());
+        assert!(refusal(
+            r#"{"status":"failed","retcode":1403,"data":null,"message":"token验证失败","wording":"token验证失败"}"#
+        ));
+        assert!(refusal(r#"{"status":"failed","retcode":1403,"data":null,"echo":null}"#));
+        assert!(!refusal(r#"{"status":"failed","retcode":1403,"data":null,"echo":"g-1"}"#));
+        assert!(!refusal(r#"{"status":"failed","retcode":1404,"data":null}"#));
+        assert!(!refusal(r#"{"status":"ok","retcode":1403}"#));
+    }
+}

@@ -69,3 +69,32 @@ pub fn online(status: &[u8]) -> Option<bool> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meta(text: &str) -> Option<Meta> {
+        read(text.as_bytes(), &scan(text.as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn own_meta_events_are_those_of_llonebot_to_the_byte() {
+        let mut recorded = include_str!("../../../tests/samples/events.jsonl").lines();
+        assert_eq!(recorded.next(), Some(&*lifecycle_connect(1_795_368_121, 2_847_190_563)));
+        assert_eq!(recorded.next(), Some(&*heartbeat(1_795_368_181, 2_847_190_563, true, 60_000)));
+    }
+
+    #[test]
+    fn meta_events_of_the_upstream_are_read() {
+        assert_eq!(meta(&lifecycle_connect(1, 2)), Some(Meta::Lifecycle { self_id: Some(2) }));
+        let beat = |online, interval_ms| Some(Meta::Heartbeat { self_id: Some(2), online, interval_ms });
+        assert_eq!(meta(&heartbeat(1, 2, false, 5000)), beat(Some(false), Some(5000)));
+        let of_lagrange = r#"{"interval":5000,"status":{"app_initialized":true,"online":true,"good":true},"meta_event_type":"heartbeat","time":1,"self_id":2,"post_type":"meta_event"}"#;
+        assert_eq!(meta(of_lagrange), beat(Some(true), Some(5000)));
+        let bare = r#"{"post_type":"meta_event","meta_event_type":"heartbeat","self_id":2,"status":{"online":null}}"#;
+        assert_eq!(meta(bare), beat(None, None));
+        assert_eq!(meta(r#"{"post_type":"meta_event","meta_event_type":"x"}"#), Some(Meta::Other));
+        assert_eq!(meta(r#"{"post_type":"message","meta_event_type":"heartbeat"}"#), None);
+    }
+}
