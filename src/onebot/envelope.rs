@@ -40,21 +40,21 @@ pub fn scan(text: &[u8]) -> Result<Envelope, Malformed> {
     cursor.skip_whitespace();
     if cursor.peek() != b'{' {
         let kind = JsonType::of(cursor.rest());
-        cursor.value()?;
+        cursor.value(0)?;
         cursor.end()?;
         return Err(Malformed::NotAnObject(kind));
     }
     let mut envelope = Envelope { values: [Span::ABSENT; Key::COUNT], echo_key: 0 };
-    let mut more = cursor.enter_object()?;
+    let mut more = cursor.open(b'}');
     while more {
         let key_at = cursor.position();
         let name = cursor.key()?;
         let start = cursor.position();
-        cursor.value()?;
+        cursor.value(1)?;
         if let Some(key) = name.key() {
             envelope.record(key, key_at, Span { start: start as u32, end: cursor.position() as u32 });
         }
-        more = cursor.next_member()?;
+        more = cursor.next_item(b'}')?;
     }
     cursor.end()?;
     Ok(envelope)

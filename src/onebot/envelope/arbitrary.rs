@@ -18,13 +18,13 @@ pub(in crate::onebot) fn any_value() -> impl Strategy<Value = String> {
                 let items: Vec<_> = items.into_iter().map(|(a, item, b)| format!("{a}{item}{b}")).collect();
                 format!("[{}]", items.join(","))
             }),
-            prop::collection::vec(member_of(any_key(), inner), 0..6).prop_map(object_of),
+            prop::collection::vec(member_of(any_key(), inner), 0..6).prop_map(|members| object_of(&members)),
         ]
     })
 }
 
 pub(in crate::onebot) fn any_object() -> impl Strategy<Value = String> {
-    prop::collection::vec(any_member(any_key()), 0..6).prop_map(object_of)
+    prop::collection::vec(any_member(any_key()), 0..6).prop_map(|members| object_of(&members))
 }
 
 /// A member of an object with its colon and the space around it.
@@ -32,7 +32,7 @@ pub(in crate::onebot) fn any_member(key: impl Strategy<Value = String>) -> impl 
     member_of(key, any_value())
 }
 
-pub(in crate::onebot) fn object_of(members: Vec<String>) -> String {
+pub(in crate::onebot) fn object_of(members: &[String]) -> String {
     format!("{{{}}}", members.join(","))
 }
 

@@ -1,67 +1,79 @@
 //! The grammar of JSON (RFC 8259) as a walk over bytes that builds nothing.
 
+#![expect(
+    clippy::inline_always,
+    reason = "a step that is called and not inlined keeps the cursor in memory, which costs a third of the speed"
+)]
+
 use super::{Key, MAX_DEPTH, Malformed};
 
 /// A place in a JSON text. Every step either moves past what it names or says why it is not there.
 ///
-/// Nesting is a stack of bits, not of calls, so no text can exhaust the thread's stack.
+/// Small and copied on purpose: a step works on a copy the compiler can keep in registers.
+#[derive(Clone, Copy)]
 pub(in crate::onebot) struct Cursor<'a> {
     text: &'a [u8],
     at: usize,
-    depth: usize,
-    /// One bit per level: set where the level is an object. Level `n` lives in bit `n`.
-    objects: [u64; MAX_DEPTH / 64],
 }
 
 impl<'a> Cursor<'a> {
-    pub(in crate::onebot) fn new(text: &'a [u8]) -> Self {
-        Self { text, at: 0, depth: 0, objects: [0; MAX_DEPTH / 64] }
+    pub(in crate::onebot) const fn new(text: &'a [u8]) -> Self {
+        Self { text, at: 0 }
     }
 
-    pub(in crate::onebot) fn position(&self) -> usize {
+    pub(in crate::onebot) const fn position(self) -> usize {
         self.at
     }
 
     /// The byte under the cursor. The end of the text reads as NUL, which no JSON token begins with.
-    #[inline]
-    pub(in crate::onebot) fn peek(&self) -> u8 {
+    #[inline(always)]
+    pub(in crate::onebot) fn peek(self) -> u8 {
         self.text.get(self.at).copied().unwrap_or(0)
     }
 
-    #[inline]
+    /// From the cursor to the end of the text.
+    #[inline(always)]
+    pub(super) fn rest(self) -> &'a [u8] {
+        self.text.get(self.at..).unwrap_or_default()
+    }
+
+    /// Frames rarely have any: one comparison settles that.
+    #[inline(always)]
     pub(in crate::onebot) fn skip_whitespace(&mut self) {
-        while matches!(self.peek(), b' ' | b'\n' | b'\r' | b'\t') {
+        while self.peek() <= b' ' && matches!(self.peek(), b' ' | b'\n' | b'\r' | b'\t') {
             self.at += 1;
         }
     }
 
-    /// Past the `{` under the cursor and to its first key; false if it closes at once.
-    pub(super) fn enter_object(&mut self) -> Result<bool, Malformed> {
-        self.enter(true)?;
-        Ok(!self.leaves(b'}'))
+    /// Past the bracket under the cursor to what it holds; false, and past both brackets, if it is empty.
+    #[inline(always)]
+    pub(super) fn open(&mut self, closing: u8) -> bool {
+        self.at += 1;
+        self.skip_whitespace();
+        let holds_something = self.peek() != closing;
+        self.at += usize::from(!holds_something);
+        holds_something
     }
 
-    /// From the end of a member to the next key of the same object; false if the object closes instead.
-    #[inline]
-    pub(super) fn next_member(&mut self) -> Result<bool, Malformed> {
+    /// From the end of an item to the next one; false, and past the bracket, if there is none.
+    #[inline(always)]
+    pub(super) fn next_item(&mut self, closing: u8) -> Result<bool, Malformed> {
         self.skip_whitespace();
-        match self.peek() {
-            b',' => {
-                self.at += 1;
-                self.skip_whitespace();
-                Ok(true)
-            }
-            b'}' => {
-                self.at += 1;
-                self.depth -= 1;
-                Ok(false)
-            }
-            _ => Err(self.fault("expected ',' or '}'")),
+        let byte = self.peek();
+        if byte == b',' {
+            self.at += 1;
+            self.skip_whitespace();
+            Ok(true)
+        } else if byte == closing {
+            self.at += 1;
+            Ok(false)
+        } else {
+            Err(self.fault(if closing == b'}' { "expected ',' or '}'" } else { "expected ',' or ']'" }))
         }
     }
 
     /// Past a key and its colon, to the value.
-    #[inline]
+    #[inline(always)]
     pub(super) fn key(&mut self) -> Result<Name<'a>, Malformed> {
         if self.peek() != b'"' {
             return Err(self.fault("expected a key in double quotes"));
@@ -78,113 +90,75 @@ impl<'a> Cursor<'a> {
         Ok(Name { raw, escaped })
     }
 
-    /// Past one whole value, however deep.
-    pub(in crate::onebot) fn value(&mut self) -> Result<(), Malformed> {
-        let floor = self.depth;
+    /// Past one whole value that stands `depth` levels deep.
+    #[inline(always)]
+    pub(in crate::onebot) fn value(&mut self, depth: usize) -> Result<(), Malformed> {
+        if matches!(self.peek(), b'{' | b'[') { self.container(depth) } else { self.scalar() }
+    }
+
+    /// Past an object or array, however deep. Its nesting is a stack of bits, not of calls, so no text can
+    /// exhaust the thread's stack.
+    fn container(&mut self, mut depth: usize) -> Result<(), Malformed> {
+        let floor = depth;
+        let mut here = *self;
+        let mut outer = Levels::default();
+        let mut closing = 0;
         loop {
-            let entered = match self.peek() {
-                b'"' => {
-                    self.string()?;
-                    false
-                }
-                b'-' | b'0'..=b'9' => {
-                    self.number()?;
-                    false
-                }
-                b'{' => {
-                    self.enter(true)?;
-                    !self.leaves(b'}')
-                }
-                b'[' => {
-                    self.enter(false)?;
-                    !self.leaves(b']')
-                }
-                b't' => self.literal(b"true")?,
-                b'f' => self.literal(b"false")?,
-                b'n' => self.literal(b"null")?,
-                _ => return Err(self.fault("expected a value")),
+            let byte = here.peek();
+            let ended = if matches!(byte, b'{' | b'[') {
+                outer.put(depth, closing == b'}').ok_or(Malformed::TooDeep { at: here.at })?;
+                depth += 1;
+                // In ASCII both brackets close two places after they open.
+                closing = byte + 2;
+                !here.open(closing)
+            } else {
+                here.scalar()?;
+                !here.next_item(closing)?
             };
-            if !entered && !self.go_on(floor)? {
-                return Ok(());
-            }
-            if self.in_object() {
-                self.key()?;
-            }
-        }
-    }
-
-    /// From the end of a nested value to where the next one (or its key) begins; false at level `floor`.
-    #[inline]
-    fn go_on(&mut self, floor: usize) -> Result<bool, Malformed> {
-        while self.depth > floor {
-            self.skip_whitespace();
-            match self.peek() {
-                b',' => {
-                    self.at += 1;
-                    self.skip_whitespace();
-                    return Ok(true);
+            if ended {
+                loop {
+                    depth -= 1;
+                    if depth == floor {
+                        *self = here;
+                        return Ok(());
+                    }
+                    closing = if outer.is_object(depth) { b'}' } else { b']' };
+                    if here.next_item(closing)? {
+                        break;
+                    }
                 }
-                b'}' if self.in_object() => {}
-                b']' if !self.in_object() => {}
-                _ if self.in_object() => return Err(self.fault("expected ',' or '}'")),
-                _ => return Err(self.fault("expected ',' or ']'")),
             }
-            self.at += 1;
-            self.depth -= 1;
+            if closing == b'}' {
+                here.key()?;
+            }
         }
-        Ok(false)
     }
 
-    /// Only whitespace may be left.
-    pub(super) fn end(&mut self) -> Result<(), Malformed> {
-        self.skip_whitespace();
-        if self.at == self.text.len() { Ok(()) } else { Err(self.fault("more text after the value")) }
-    }
-
-    #[inline]
-    fn enter(&mut self, object: bool) -> Result<(), Malformed> {
-        let Some(word) = self.objects.get_mut(self.depth / 64) else {
-            return Err(Malformed::TooDeep { at: self.at });
-        };
-        let bit = 1 << (self.depth % 64);
-        *word = if object { *word | bit } else { *word & !bit };
-        self.depth += 1;
-        self.at += 1;
-        self.skip_whitespace();
-        Ok(())
-    }
-
-    /// Leaves the level just entered if it is empty.
-    #[inline]
-    fn leaves(&mut self, bracket: u8) -> bool {
-        let empty = self.peek() == bracket;
-        if empty {
-            self.at += 1;
-            self.depth -= 1;
+    /// Past a string, a number or a literal.
+    #[inline(always)]
+    fn scalar(&mut self) -> Result<(), Malformed> {
+        match self.peek() {
+            b'"' => self.string().map(drop),
+            b'-' | b'0'..=b'9' => self.number(),
+            b't' => self.literal(b"true"),
+            b'f' => self.literal(b"false"),
+            b'n' => self.literal(b"null"),
+            _ => Err(self.fault("expected a value")),
         }
-        empty
     }
 
-    #[inline]
-    fn in_object(&self) -> bool {
-        let level = self.depth.wrapping_sub(1);
-        self.objects.get(level / 64).is_some_and(|word| word >> (level % 64) & 1 == 1)
-    }
-
-    #[inline]
-    fn literal(&mut self, word: &[u8]) -> Result<bool, Malformed> {
+    #[inline(always)]
+    fn literal(&mut self, word: &[u8]) -> Result<(), Malformed> {
         if !self.rest().starts_with(word) {
             return Err(self.fault("expected a value"));
         }
         self.at += word.len();
-        Ok(false)
+        Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn number(&mut self) -> Result<(), Malformed> {
-        if self.peek() == b'-' {
-            self.at += 1;
-        }
+        self.at += usize::from(self.peek() == b'-');
         if self.peek() == b'0' {
             self.at += 1;
         } else {
@@ -196,15 +170,13 @@ impl<'a> Cursor<'a> {
         }
         if matches!(self.peek(), b'e' | b'E') {
             self.at += 1;
-            if matches!(self.peek(), b'+' | b'-') {
-                self.at += 1;
-            }
+            self.at += usize::from(matches!(self.peek(), b'+' | b'-'));
             self.digits()?;
         }
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn digits(&mut self) -> Result<(), Malformed> {
         if !self.peek().is_ascii_digit() {
             return Err(self.fault("expected a digit"));
@@ -216,7 +188,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Past the string under the cursor; whether it has escapes.
-    #[inline]
+    #[inline(always)]
     fn string(&mut self) -> Result<bool, Malformed> {
         self.at += 1;
         let mut escaped = false;
@@ -237,7 +209,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn escape(&mut self) -> Result<(), Malformed> {
         self.at += 1;
         match self.peek() {
@@ -256,16 +228,35 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    /// From the cursor to the end of the text.
-    #[inline]
-    pub(super) fn rest(&self) -> &'a [u8] {
-        self.text.get(self.at..).unwrap_or_default()
+    /// Only whitespace may be left.
+    pub(super) fn end(&mut self) -> Result<(), Malformed> {
+        self.skip_whitespace();
+        if self.at == self.text.len() { Ok(()) } else { Err(self.fault("more text after the value")) }
     }
 
     #[cold]
-    fn fault(&self, what: &'static str) -> Malformed {
+    fn fault(self, what: &'static str) -> Malformed {
         let what = if self.at < self.text.len() { what } else { "unexpected end of the text" };
         Malformed::NotJson { at: self.at, what }
+    }
+}
+
+/// For each level of nesting, whether it is an object.
+#[derive(Default)]
+struct Levels([u64; MAX_DEPTH / 64]);
+
+impl Levels {
+    /// `None` beyond [`MAX_DEPTH`].
+    #[inline(always)]
+    fn put(&mut self, depth: usize, object: bool) -> Option<()> {
+        let word = self.0.get_mut(depth / 64)?;
+        *word = *word & !(1 << (depth % 64)) | u64::from(object) << (depth % 64);
+        Some(())
+    }
+
+    #[inline(always)]
+    fn is_object(&self, depth: usize) -> bool {
+        self.0.get(depth / 64).is_some_and(|word| word >> (depth % 64) & 1 == 1)
     }
 }
 
@@ -277,7 +268,7 @@ pub(super) struct Name<'a> {
 }
 
 impl Name<'_> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn key(&self) -> Option<Key> {
         if self.escaped {
             return self.spelled();
@@ -294,45 +285,65 @@ impl Name<'_> {
 
 /// Number of leading bytes that may stand in a string as they are: neither quote, backslash nor control.
 ///
-/// Most strings end within the first words, which are looked at eight bytes at a time; a long one
-/// (base64 media) then goes by blocks whose check is free of branches, so that it becomes vector code.
-#[inline]
+/// Most strings end within their first bytes, which are looked at eight at a time; a long one (base64
+/// media) goes by blocks.
+#[inline(always)]
 fn plain_length(text: &[u8]) -> usize {
-    let mut length = 0;
-    let (words, _) = text.as_chunks::<8>();
-    for word in words.iter().take(WORDS_BEFORE_BLOCKS) {
+    let mut rest = text;
+    for _ in 0..WORDS_BEFORE_BLOCKS {
+        let Some((word, after)) = rest.split_first_chunk::<8>() else { break };
         let special = special_bytes(u64::from_le_bytes(*word));
         if special != 0 {
-            return length + special.trailing_zeros() as usize / 8;
+            return text.len() - rest.len() + special.trailing_zeros() as usize / 8;
         }
-        length += 8;
+        rest = after;
     }
-    length + long_plain_length(text.get(length..).unwrap_or_default())
+    text.len() - rest.len() + long_plain_length(rest)
 }
 
 const WORDS_BEFORE_BLOCKS: usize = 4;
 
 #[inline(never)]
 fn long_plain_length(text: &[u8]) -> usize {
-    let (blocks, _) = text.as_chunks::<64>();
-    let plain_blocks =
-        blocks.iter().take_while(|block| block.iter().fold(0, |any, byte| any | special(*byte)) == 0);
-    let length = plain_blocks.count() * 64;
-    let rest = text.get(length..).unwrap_or_default();
-    length + rest.iter().position(|byte| special(*byte) != 0).unwrap_or(rest.len())
+    let (blocks, _) = text.as_chunks::<BLOCK>();
+    let plain = blocks.iter().take_while(|block| is_like_base64(block) || is_plain(block)).count() * BLOCK;
+    let mut rest = text.get(plain..).unwrap_or_default();
+    while let Some((word, after)) = rest.split_first_chunk::<8>() {
+        let special = special_bytes(u64::from_le_bytes(*word));
+        if special != 0 {
+            return text.len() - rest.len() + special.trailing_zeros() as usize / 8;
+        }
+        rest = after;
+    }
+    text.len() - rest.len() + rest.iter().take_while(|byte| is_plain(&[**byte])).count()
 }
 
-/// Nonzero for a byte that may not. Flipping bit 1 makes the quote (0x22) the neighbour of the controls (below 0x20), so that one
-/// comparison finds both.
-#[inline]
-fn special(byte: u8) -> u8 {
-    u8::from(byte ^ 0x02 <= 0x20) | u8::from(byte == b'\\')
+const BLOCK: usize = 128;
+
+/// Whether all bytes are plain and none is a space, an exclamation mark or beyond ASCII. Half the work
+/// of [`is_plain`], and true for what makes frames large.
+#[inline(always)]
+#[expect(clippy::needless_bitwise_bool, reason = "without branches this becomes vector code")]
+fn is_like_base64<const N: usize>(block: &[u8; N]) -> bool {
+    block.iter().fold(true, |all, byte| all & (byte.cast_signed() > b'"'.cast_signed()) & (*byte != b'\\'))
 }
 
-/// [`special`] for eight bytes at once: the lowest bit set is the top bit of the first special byte.
+/// Whether all bytes are plain.
 ///
-/// (A borrow may mark bytes above a special one, never below it.)
-#[inline]
+/// Flipping bit 1 makes the quote (0x22) the neighbour of the controls (below 0x20), so that one
+/// comparison finds both; flipping the top bit as well makes it the signed one that SSE2 has.
+#[inline(always)]
+#[expect(clippy::needless_bitwise_bool, reason = "without branches this becomes vector code")]
+fn is_plain<const N: usize>(block: &[u8; N]) -> bool {
+    const HIGHEST_SPECIAL: i8 = (0x20_u8 ^ 0x80).cast_signed();
+    block
+        .iter()
+        .fold(true, |all, byte| all & ((byte ^ 0x82).cast_signed() > HIGHEST_SPECIAL) & (*byte != b'\\'))
+}
+
+/// The bytes that are not plain, for eight at once: the lowest bit set is the top bit of the
+/// first of them. (A borrow may mark bytes above a special one, never below it.)
+#[inline(always)]
 const fn special_bytes(word: u64) -> u64 {
     const ONES: u64 = u64::MAX / 0xff;
     let quotes_and_controls = word ^ (ONES * 0x02);
