@@ -44,7 +44,7 @@ pub fn scan(text: &[u8]) -> Result<Envelope, Malformed> {
         cursor.end()?;
         return Err(Malformed::NotAnObject(kind));
     }
-    let mut envelope = Envelope { values: [Span::ABSENT; Key::COUNT], echo_key: 0 };
+    let mut envelope = Envelope::EMPTY;
     let mut more = cursor.open(b'}');
     while more {
         let key_at = cursor.position();
@@ -66,9 +66,12 @@ pub struct Envelope {
     values: [Span; Key::COUNT],
     /// Where the `echo` member's key begins; meaningful only when there is one.
     echo_key: u32,
+    ambiguous: bool,
 }
 
 impl Envelope {
+    const EMPTY: Self = Self { values: [Span::ABSENT; Key::COUNT], echo_key: 0, ambiguous: false };
+
     /// The raw JSON text of `key`'s value, if the frame has that key.
     #[must_use]
     pub fn get(&self, key: Key) -> Option<Span> {
@@ -94,8 +97,16 @@ impl Envelope {
         self.get(Key::Echo).map(|value| EchoSpan { key: self.echo_key, value })
     }
 
+    /// Whether a [`Key`] occurs more than once. [`get`](Self::get) finds the last, as `LLOneBot` does;
+    /// `go-cqhttp` takes the first, so whoever decides on such an object cannot know what it will do.
+    #[must_use]
+    pub fn is_ambiguous(&self) -> bool {
+        self.ambiguous
+    }
+
     fn record(&mut self, key: Key, key_at: usize, value: Span) {
         if let Some(slot) = self.values.get_mut(key as usize) {
+            self.ambiguous |= *slot != Span::ABSENT;
             *slot = value;
         }
         if key == Key::Echo {

@@ -31,5 +31,10 @@ pub use self::reply::Retcode;
 
 /// `text` as a JSON string, with its quotes.
 fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    let is_plain = |byte| !matches!(byte, b'"' | b'\\' | 0..=0x1f);
+    if text.bytes().all(is_plain) {
+        ["\"", text, "\""].concat()
+    } else {
+        serde_json::Value::from(text).to_string()
+    }
 }

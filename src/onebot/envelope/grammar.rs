@@ -352,3 +352,29 @@ const fn special_bytes(word: u64) -> u64 {
     let zero = backslashes.wrapping_sub(ONES) & !backslashes;
     (below_0x21 | zero) & (ONES * 0x80)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_ways_of_looking_at_a_byte_agree() {
+        for byte in 0..=u8::MAX {
+            let plain = byte >= 0x20 && byte != b'"' && byte != b'\\';
+            assert_eq!(is_plain(&[byte]), plain, "{byte:#x}");
+            assert!(plain || !is_like_base64(&[byte]), "{byte:#x}");
+            for at in 0..8 {
+                let mut word = *b"azAZ09+/";
+                word[at] = byte;
+                let found = special_bytes(u64::from_le_bytes(word)).trailing_zeros() as usize / 8;
+                assert_eq!(found, if plain { 8 } else { at }, "{byte:#x} at {at}");
+            }
+            for at in 0..BLOCK * 2 {
+                let mut text = [b'a'; BLOCK * 2];
+                text[at] = byte;
+                assert_eq!(plain_length(&text), if plain { text.len() } else { at }, "{byte:#x} at {at}");
+            }
+        }
+        assert!(is_like_base64(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="));
+    }
+}

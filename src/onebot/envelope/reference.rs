@@ -26,7 +26,7 @@ impl<'de> Visitor<'de> for Members<'de> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Envelope, A::Error> {
         let offset = |raw: &RawValue| raw.get().as_ptr() as usize - self.0.as_ptr() as usize;
-        let mut envelope = Envelope { values: [Span::ABSENT; Key::COUNT], echo_key: 0 };
+        let mut envelope = Envelope::EMPTY;
         while let Some((key, value)) = members.next_entry::<&RawValue, &RawValue>()? {
             let Ok(name) = serde_json::from_str::<String>(key.get()) else { continue };
             let Some(known) = Key::ALL.iter().find(|known| known.name() == name) else { continue };
