@@ -13,12 +13,20 @@ use super::quoted;
 use super::reply::{Retcode, failed};
 
 /// One call of an action. The caller's echo is not part of it: it stays with the session.
-#[derive(Clone, PartialEq, Eq, Debug)]
+///
+/// Its `Debug` shows no parameters: they may hold what people wrote, or tokens.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Call {
     /// Which action.
     pub action: ActionName,
     /// The raw JSON text of the parameters, an object: `{}` if the call had none or `null`.
     pub params: Bytes,
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Call({}, {} bytes)", self.action, self.params.len())
+    }
 }
 
 /// Reads a frame of a consumer as a call.
@@ -190,7 +198,12 @@ impl Refused {
             }
             _ => (Retcode::Malformed, malformed.to_string()),
         };
-        let echo = recover_echo(text).map(Bytes::copy_from_slice).and_then(Echo::from_raw);
+        // An array or a string is JSON: what looks like an echo in it is none.
+        let echo = match malformed {
+            Malformed::NotJson { .. } | Malformed::TooDeep { .. } => recover_echo(text),
+            Malformed::NotAnObject(_) | Malformed::TooLong => None,
+        };
+        let echo = echo.map(Bytes::copy_from_slice).and_then(Echo::from_raw);
         Self { echo, retcode, message }
     }
 }
@@ -223,6 +236,12 @@ mod tests {
     }
 
     #[test]
+    fn a_call_shows_no_parameters() {
+        let (call, _) = parse(r#"{"action":"set_config","params":{"token":"secret"}}"#).unwrap();
+        assert_eq!(format!("{call:?}"), "Call(set_config, 18 bytes)");
+    }
+
+    #[test]
     fn parameters_and_echo_may_be_missing_or_null() {
         for text in [r#"{"action":"get_status"}"#, r#"{"action":"get_status","params":null,"echo":null}"#] {
             let (call, echo) = parse(text).unwrap();
@@ -236,7 +255,7 @@ mod tests {
         assert_eq!(refused(r#"{"params":{},"echo":"a"}"#), unknown(Some(r#""a""#)));
         assert_eq!(refused(r#"{"action":5,"echo":0}"#), unknown(Some("0")));
         assert_eq!(refused(r#"{"action":"\ud83d"}"#), unknown(None));
-        assert_eq!(refused("[1]"), unknown(None));
+        assert_eq!(refused(r#"[{"echo":1}]"#), unknown(None));
         assert_eq!(refused("null").0, 1400);
         let (retcode, message, echo) = refused(r#"{"action":"get_msg","params":1,"echo":[1]}"#);
         assert_eq!((retcode, echo.as_deref()), (1400, Some("[1]")));

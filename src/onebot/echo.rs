@@ -49,15 +49,13 @@ impl EchoSpan {
     /// is the last. What would be left of a valid object is a valid object.
     fn with_comma(self, reply: &[u8]) -> Span {
         let whole = Span { start: self.key, end: self.value.end };
-        let (before, after) = (before(reply, self.key), after(reply, self.value.end));
-        if let Some(gap) =
-            after.iter().position(|byte| !is_whitespace(*byte)).filter(|gap| after.get(*gap) == Some(&b','))
-        {
-            return Span { end: whole.end + gap as u32 + 1, ..whole };
+        let (before, after) = (before(reply, whole.start), after(reply, whole.end));
+        if let Some(rest) = after.trim_ascii_start().strip_prefix(b",") {
+            return Span { end: (reply.len() - rest.len()) as u32, ..whole };
         }
-        match before.iter().rposition(|byte| !is_whitespace(*byte)) {
-            Some(comma) if before.get(comma) == Some(&b',') => Span { start: comma as u32, ..whole },
-            _ => whole,
+        match before.trim_ascii_end().strip_suffix(b",") {
+            Some(rest) => Span { start: rest.len() as u32, ..whole },
+            None => whole,
         }
     }
 }
@@ -84,14 +82,16 @@ fn insert(reply: &Bytes, echo: &Echo) -> Spliced {
     let Some(brace) = reply.iter().rposition(|byte| *byte == b'}') else {
         return splice(reply, None, None);
     };
-    let last = before(reply, brace as u32).iter().rfind(|byte| !is_whitespace(**byte));
-    let comma: &[u8] = if last == Some(&b'{') { b"" } else { b"," };
+    let is_empty = before(reply, brace as u32).trim_ascii_end().ends_with(b"{");
+    let comma: &[u8] = if is_empty { b"" } else { b"," };
     let member = [comma, b"\"echo\":", &echo.0].concat();
     Spliced::around(reply, Span { start: brace as u32, end: brace as u32 }, member.into())
 }
 
 /// A reply with its echo replaced, in up to three pieces that share the memory they came from.
-#[derive(Clone, Debug)]
+///
+/// Its `Debug` shows only its length: a reply may hold credentials.
+#[derive(Clone)]
 pub struct Spliced([Bytes; 3]);
 
 impl Spliced {
@@ -137,6 +137,12 @@ impl Spliced {
     }
 }
 
+impl fmt::Debug for Spliced {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Spliced({} bytes)", self.len())
+    }
+}
+
 /// The raw echo of a text that is not JSON, as `LLOneBot` recovers it: the value behind the first
 /// `"echo":`, if that value is itself complete JSON. Looks at each byte at most twice.
 ///
@@ -163,10 +169,6 @@ fn before(text: &[u8], end: u32) -> &[u8] {
 
 fn after(text: &[u8], start: u32) -> &[u8] {
     text.get(start as usize..).unwrap_or_default()
-}
-
-const fn is_whitespace(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
 }
 
 #[cfg(test)]
