@@ -1,0 +1,69 @@
+//! LLOneBot's `ws-reverse`: one Universal connection that we dial, for ever.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Uri;
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+use tokio_tungstenite::tungstenite::protocol::Role as Side;
+
+use super::connection::{self, Arrival, Role};
+use super::handshake;
+use super::record::Activity;
+use super::shared::Shared;
+
+/// LLOneBot gives up on a server that has not answered the handshake by then.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Checks an address to dial.
+///
+/// # Errors
+/// If it is not `ws://host[:port][/path]`.
+pub(crate) fn parse(url: &str) -> io::Result<Uri> {
+    let invalid =
+        |reason: &str| io::Error::new(io::ErrorKind::InvalidInput, format!("cannot dial '{url}': {reason}"));
+    let uri: Uri = url.parse().map_err(|_| invalid("not a URL"))?;
+    if uri.scheme_str() != Some("ws") {
+        return Err(invalid("the simulator dials ws:// addresses only"));
+    }
+    Ok(uri)
+}
+
+/// Dials, speaks until the connection ends for whatever reason, waits, and dials again.
+pub(crate) async fn run(target: Uri, shared: Arc<Shared>) {
+    let endless = async {
+        loop {
+            match timeout(HANDSHAKE_TIMEOUT, dial(&target, &shared)).await {
+                Ok(Ok(arrival)) => {
+                    let seat = shared.seat(Role::UNIVERSAL, &target.to_string());
+                    connection::run(arrival, Some(seat), Arc::clone(&shared)).await;
+                }
+                Ok(Err(error)) => fail(&target, &error.to_string(), &shared),
+                Err(_) => fail(&target, "no answer to the handshake within 2 s", &shared),
+            }
+            if shared.shutdown.is_cancelled() {
+                return;
+            }
+            tokio::select! {
+                biased; // a shutdown does not wait for the next attempt
+                () = shared.shutdown.cancelled() => return,
+                () = sleep(shared.config.reconnect) => {}
+            }
+        }
+    };
+    endless.await;
+}
+
+async fn dial(target: &Uri, shared: &Shared) -> io::Result<Arrival<TcpStream>> {
+    let host = target.host().unwrap_or_default().trim_matches(['[', ']']);
+    let mut io = TcpStream::connect((host, target.port_u16().unwrap_or(80))).await?;
+    io.set_nodelay(true)?;
+    let rest = handshake::request(&mut io, target, shared.config.self_id, &shared.config.token).await?;
+    Ok(Arrival { io, rest, side: Side::Client })
+}
+
+fn fail(target: &Uri, reason: &str, shared: &Shared) {
+    shared.note(Activity::Failed { reason: format!("{target}: {reason}") });
+}
