@@ -4,6 +4,12 @@
 //! one write to each socket. Both are measured in turns, against the same reading side; the
 //! upstream sends the next events only when every consumer has the last, so nobody skips.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a bench prints its figures and ends when it cannot run"
+)]
+
 mod support;
 
 use std::io::ErrorKind;
@@ -23,7 +29,10 @@ fn main() {
     let chosen: Vec<usize> = std::env::args().filter_map(|arg| arg.parse().ok()).collect();
     let consumers = if chosen.is_empty() { vec![1, 10, 100, 1000] } else { chosen };
     println!("CPU µs per delivery, median of {ROUNDS} interleaved rounds");
-    println!("{:>9} {:>6} {:>9} {:>9} {:>7} {:>14}", "consumers", "bytes", "limit", "gateway", "ratio", "deliveries/s");
+    println!(
+        "{:>9} {:>6} {:>9} {:>9} {:>7} {:>14}",
+        "consumers", "bytes", "limit", "gateway", "ratio", "deliveries/s"
+    );
     for count in consumers {
         for size in [500, 4096] {
             let (mut limits, mut gateways, mut rates) = (Vec::new(), Vec::new(), Vec::new());

@@ -14,6 +14,7 @@ pub mod ws_server;
 use std::time::Duration;
 
 pub use self::bot::Bot;
+pub use self::session::{Channel, run as run_session};
 use crate::net::Target;
 use crate::policy::Secret;
 use crate::policy::acl::ActionRules;

@@ -40,7 +40,7 @@ const CLOSE_GRACE: Duration = Duration::from_secs(1);
 
 /// What a session carries (standard, communication/ws.md).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Channel {
+pub enum Channel {
     /// Calls and events.
     Universal,
     /// Calls only: no event, not even lifecycle.
@@ -52,7 +52,8 @@ pub(super) enum Channel {
 impl Channel {
     /// What a path means: `/api` and `/event` as the standard has it, anything else both, as
     /// `NapCat` and Lagrange do.
-    pub(super) fn of_path(path: &str) -> Self {
+    #[must_use]
+    pub fn of_path(path: &str) -> Self {
         match path.trim_end_matches('/') {
             "/api" => Self::Api,
             "/event" => Self::Event,
@@ -61,8 +62,8 @@ impl Channel {
     }
 }
 
-/// Runs a session to its end and says why it ended.
-pub(super) async fn run(
+/// Runs a session over a connection whose handshake is done, and says why it ended.
+pub async fn run(
     connection: Established,
     role: Role,
     channel: Channel,

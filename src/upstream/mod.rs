@@ -8,9 +8,13 @@ mod session;
 pub mod ws_client;
 pub mod ws_server;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::net::Target;
+use crate::hub::Hub;
+use crate::net::handshake::Established;
+use crate::net::websocket::Role;
+use crate::net::{Shutdown, Target};
 use crate::policy::Secret;
 
 /// `[upstream.NAME]`: one QQ account behind LLOneBot.
@@ -58,4 +62,16 @@ impl Config {
             max_backoff: Duration::from_secs(30),
         }
     }
+}
+
+/// Runs one link over a connection whose handshake is done, to its end. Returns why it ended, in
+/// a sentence for people.
+pub async fn run_link(
+    connection: Established,
+    role: Role,
+    hub: Arc<Hub>,
+    config: &Config,
+    shutdown: &Shutdown,
+) -> String {
+    session::run(connection, role, hub, config, shutdown).await.to_string()
 }
