@@ -6,8 +6,11 @@
 
 #![allow(
     clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a bench prints its figures and ends when it cannot run"
+    clippy::disallowed_macros,
+    clippy::disallowed_types,
+    clippy::cast_precision_loss,
+    clippy::unchecked_time_subtraction,
+    reason = "a bench prints figures of the machine's own time, and ends when it cannot run"
 )]
 
 mod support;
