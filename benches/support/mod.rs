@@ -230,7 +230,7 @@ fn unmask(bytes: &mut [u8], mask: [u8; 4]) {
     for block in blocks {
         *block = (u64::from_ne_bytes(*block) ^ wide).to_ne_bytes();
     }
-    for (byte, mask) in rest.iter_mut().zip(mask) {
+    for (byte, mask) in rest.iter_mut().zip(wide.to_ne_bytes()) {
         *byte ^= mask;
     }
 }
