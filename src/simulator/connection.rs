@@ -30,7 +30,7 @@ pub(crate) const QUEUE: usize = 16 << 10;
 const BATCH: usize = 256;
 /// Calls of one connection that may wait for their delay at once; beyond it the connection is not read.
 const OPEN_CALLS: usize = 64 << 10;
-/// How long a peer may take to answer a close frame.
+/// How long a peer may take to answer a close frame, or to hang up after ours. (LLOneBot waits 30 s.)
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What a connection is for, by the path it was opened on.
@@ -118,7 +118,7 @@ async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(mut stream: WebSocketStream<S
     let farewell = async {
         stream.send(Message::text(Reply::refused_token().to_text())).await?;
         stream.send(Message::Close(Some(reason))).await?;
-        while stream.next().await.is_some_and(|frame| frame.is_ok()) {}
+        drain(&mut stream).await;
         Ok::<_, Error>(())
     };
     tokio::select! {
@@ -187,10 +187,22 @@ where
             Some(Ok(Message::Ping(_))) => {
                 let _ = seat.queue.send(Message::Pong(Bytes::new())).await;
             }
-            Some(Ok(Message::Pong(_) | Message::Close(_) | Message::Frame(_))) => {}
+            // Reading on sends the answering close frame and waits for the server to hang up.
+            Some(Ok(Message::Close(_))) => {
+                let _ = timeout(CLOSE_TIMEOUT, drain(&mut source)).await;
+                return;
+            }
+            Some(Ok(Message::Pong(_) | Message::Frame(_))) => {}
             Some(Err(_)) | None => return,
         }
     }
+}
+
+async fn drain<S>(source: &mut S)
+where
+    S: StreamExt<Item = Result<Message, Error>> + Unpin,
+{
+    while source.next().await.is_some_and(|frame| frame.is_ok()) {}
 }
 
 async fn next_unless_stalled<S>(source: &mut S, stalled: &mut watch::Receiver<bool>) -> Option<S::Item>

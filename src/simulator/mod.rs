@@ -157,7 +157,8 @@ impl Simulator {
 
     fn attach(&self, io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, side: Side) {
         let arrival = connection::Arrival { io, rest: Vec::new(), side };
-        let seat = (!self.shared.state().refusing).then(|| self.shared.seat(Role::UNIVERSAL, "in memory"));
+        let refusing = self.shared.state().refusing;
+        let seat = (!refusing).then(|| self.shared.seat(Role::UNIVERSAL, "in memory"));
         self.shared.tracker.spawn(connection::run(arrival, seat, Arc::clone(&self.shared)));
     }
 }
