@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod run;
+pub mod simulate;
 
 use std::process::ExitCode;
 
@@ -31,6 +32,7 @@ struct Cli {
 enum Command {
     Run(run::Args),
     Check(check::Args),
+    Simulate(simulate::Args),
 }
 
 /// Runs the command the arguments name. Exit code 0 clean, 1 failed, 64 bad usage or configuration.
@@ -48,5 +50,6 @@ pub fn main() -> ExitCode {
         None => run::run(&cli.run),
         Some(Command::Run(args)) => run::run(&args),
         Some(Command::Check(args)) => check::run(&args),
+        Some(Command::Simulate(args)) => simulate::run(args),
     }
 }

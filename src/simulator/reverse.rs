@@ -33,27 +33,24 @@ pub(crate) fn parse(url: &str) -> io::Result<Uri> {
 
 /// Dials, speaks until the connection ends for whatever reason, waits, and dials again.
 pub(crate) async fn run(target: Uri, shared: Arc<Shared>) {
-    let endless = async {
-        loop {
-            match timeout(HANDSHAKE_TIMEOUT, dial(&target, &shared)).await {
-                Ok(Ok(arrival)) => {
-                    let seat = shared.seat(Role::UNIVERSAL, &target.to_string());
-                    connection::run(arrival, Some(seat), Arc::clone(&shared)).await;
-                }
-                Ok(Err(error)) => fail(&target, &error.to_string(), &shared),
-                Err(_) => fail(&target, "no answer to the handshake within 2 s", &shared),
+    loop {
+        match timeout(HANDSHAKE_TIMEOUT, dial(&target, &shared)).await {
+            Ok(Ok(arrival)) => {
+                let seat = shared.seat(Role::UNIVERSAL, &shown(&target));
+                connection::run(arrival, Some(seat), Arc::clone(&shared)).await;
             }
-            if shared.shutdown.is_cancelled() {
-                return;
-            }
-            tokio::select! {
-                biased; // a shutdown does not wait for the next attempt
-                () = shared.shutdown.cancelled() => return,
-                () = sleep(shared.config.reconnect) => {}
-            }
+            Ok(Err(error)) => fail(&target, &error.to_string(), &shared),
+            Err(_) => fail(&target, "no answer to the handshake within 2 s", &shared),
         }
-    };
-    endless.await;
+        if shared.shutdown.is_cancelled() {
+            return;
+        }
+        tokio::select! {
+            biased; // a shutdown does not wait for the next attempt
+            () = shared.shutdown.cancelled() => return,
+            () = sleep(shared.config.reconnect) => {}
+        }
+    }
 }
 
 async fn dial(target: &Uri, shared: &Shared) -> io::Result<Arrival<TcpStream>> {
@@ -65,5 +62,11 @@ async fn dial(target: &Uri, shared: &Shared) -> io::Result<Arrival<TcpStream>> {
 }
 
 fn fail(target: &Uri, reason: &str, shared: &Shared) {
-    shared.note(Activity::Failed { reason: format!("{target}: {reason}") });
+    shared.note(Activity::Failed { reason: format!("{}: {reason}", shown(target)) });
+}
+
+/// An address without its query and user, which may hold a token.
+fn shown(target: &Uri) -> String {
+    let port = target.port_u16().unwrap_or(80);
+    format!("ws://{}:{port}{}", target.host().unwrap_or_default(), target.path())
 }
