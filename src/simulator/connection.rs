@@ -245,17 +245,12 @@ async fn on_frame(frame: &[u8], seat: &Seat, open_calls: &Arc<Semaphore>) {
         return perform(call, shared, &seat.queue).await;
     }
     let Ok(permit) = Arc::clone(open_calls).acquire_owned().await else { return };
-    let (shared, queue, abort) = (Arc::clone(shared), seat.queue.clone(), seat.abort.clone());
+    let (shared, queue) = (Arc::clone(shared), seat.queue.clone());
     seat.shared.tracker.spawn(async move {
+        // A call outlives its connection: LLOneBot carries it out and drops the reply.
         let _permit = permit;
-        tokio::select! {
-            biased; // the connection's end is the end of its calls
-            () = abort.cancelled() => {}
-            () = shared.shutdown.cancelled() => {}
-            () = async {
-                sleep(call.plan.wait).await;
-                perform(call, &shared, &queue).await;
-            } => {}
+        if shared.shutdown.run_until_cancelled(sleep(call.plan.wait)).await.is_some() {
+            perform(call, &shared, &queue).await;
         }
     });
 }

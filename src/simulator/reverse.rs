@@ -34,21 +34,18 @@ pub(crate) fn parse(url: &str) -> io::Result<Uri> {
 /// Dials, speaks until the connection ends for whatever reason, waits, and dials again.
 pub(crate) async fn run(target: Uri, shared: Arc<Shared>) {
     loop {
-        match timeout(HANDSHAKE_TIMEOUT, dial(&target, &shared)).await {
-            Ok(Ok(arrival)) => {
+        let dialling = timeout(HANDSHAKE_TIMEOUT, dial(&target, &shared));
+        match shared.shutdown.run_until_cancelled(dialling).await {
+            None => return,
+            Some(Ok(Ok(arrival))) => {
                 let seat = shared.seat(Role::UNIVERSAL, &shown(&target));
                 connection::run(arrival, Some(seat), Arc::clone(&shared)).await;
             }
-            Ok(Err(error)) => fail(&target, &error.to_string(), &shared),
-            Err(_) => fail(&target, "no answer to the handshake within 2 s", &shared),
+            Some(Ok(Err(error))) => fail(&target, &error.to_string(), &shared),
+            Some(Err(_)) => fail(&target, "no answer to the handshake within 2 s", &shared),
         }
-        if shared.shutdown.is_cancelled() {
+        if shared.shutdown.run_until_cancelled(sleep(shared.config.reconnect)).await.is_none() {
             return;
-        }
-        tokio::select! {
-            biased; // a shutdown does not wait for the next attempt
-            () = shared.shutdown.cancelled() => return,
-            () = sleep(shared.config.reconnect) => {}
         }
     }
 }

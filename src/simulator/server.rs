@@ -20,11 +20,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Accepts clients until the simulator stops.
 pub(crate) async fn run(listener: TcpListener, shared: Arc<Shared>) {
     loop {
-        let accepted = tokio::select! {
-            biased; // nobody is let in after the shutdown
-            () = shared.shutdown.cancelled() => return,
-            accepted = listener.accept() => accepted,
-        };
+        let Some(accepted) = shared.shutdown.run_until_cancelled(listener.accept()).await else { return };
         match accepted {
             Ok((io, peer)) => {
                 shared.tracker.spawn(welcome(io, peer, Arc::clone(&shared)));
@@ -36,14 +32,7 @@ pub(crate) async fn run(listener: TcpListener, shared: Arc<Shared>) {
 
 async fn welcome(mut io: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
     let handshake = timeout(HANDSHAKE_TIMEOUT, shake_hands(&mut io));
-    let head = tokio::select! {
-        biased; // a shutdown does not wait for a slow client
-        () = shared.shutdown.cancelled() => return,
-        head = handshake => match head {
-            Ok(Ok(Some(head))) => head,
-            _ => return,
-        },
-    };
+    let Some(Ok(Ok(Some(head)))) = shared.shutdown.run_until_cancelled(handshake).await else { return };
     let welcome = handshake::is_authorized(&head, &shared.config.token) && !shared.state().refusing;
     let (path, _) = head.target();
     let seat = welcome.then(|| shared.seat(Role::of_path(path), &format!("{path} from {peer}")));

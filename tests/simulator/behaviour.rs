@@ -7,7 +7,7 @@ use futures_util::SinkExt;
 use onebot_gateway::simulator::{Answer, Behaviour, Config};
 use serde_json::{Value, json};
 
-use crate::peer::{GROUP, call, in_memory, next, reply};
+use crate::peer::{GROUP, call, in_memory, join, next, reply};
 
 #[tokio::test(start_paused = true)]
 async fn answers_go_wrong_as_asked() {
@@ -66,6 +66,22 @@ async fn a_withheld_answer_was_still_carried_out() {
     client.send(call("get_group_info", &json!({"group_id": GROUP}), "info")).await.unwrap();
     let info = reply(&mut client).await;
     assert_eq!((&info["echo"], &info["data"]["group_name"]), (&json!("info"), &json!("新名字")));
+    simulator.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_goes_on_when_its_caller_is_gone() {
+    let delay = Duration::from_secs(1)..=Duration::from_secs(1);
+    let behaviour = Behaviour { delay, ..Behaviour::default() };
+    let (simulator, mut client) = in_memory(Config { behaviour, ..Config::default() }).await;
+    let rename = json!({"group_id": GROUP, "group_name": "新名字"});
+    client.send(call("set_group_name", &rename, "late")).await.unwrap();
+    simulator.control().wait_for(|control| control.call_count() == 1).await;
+    simulator.control().disconnect();
+
+    let mut client = join(&simulator).await;
+    client.send(call("get_group_info", &json!({"group_id": GROUP}), "info")).await.unwrap();
+    assert_eq!(reply(&mut client).await["data"]["group_name"], "新名字");
     simulator.stop().await;
 }
 
