@@ -14,6 +14,7 @@ mod friend;
 mod group;
 mod message;
 mod params;
+mod quick;
 mod send;
 mod system;
 
@@ -98,8 +99,9 @@ struct Call<'a> {
 /// Answers the actions of one subject, and `None` for all others.
 type Answerer = fn(&str, &mut Call<'_>) -> Option<Answer>;
 
-const ANSWERERS: [Answerer; 8] = [
+const ANSWERERS: [Answerer; 9] = [
     send::answer,
+    quick::answer,
     message::answer,
     group::answer,
     admin::answer,

@@ -18,7 +18,6 @@ pub(super) fn answer(name: &str, call: &mut Call<'_>) -> Option<Answer> {
         "forward_friend_single_msg" => call.private_chat().and_then(|chat| call.forward_single(chat)),
         "forward_group_single_msg" => call.group_chat().and_then(|chat| call.forward_single(chat)),
         "send_group_ai_record" => call.send_ai_record(),
-        ".handle_quick_operation" => call.quick_operation(),
         _ => return None,
     })
 }
@@ -76,33 +75,8 @@ impl Call<'_> {
         Ok(json!({"message_id": self.account.send(chat, &[record], self.now)}))
     }
 
-    /// Answers at once; what goes wrong is only logged by LLOneBot, so it is nowhere to be seen here.
-    fn quick_operation(&mut self) -> Answer {
-        let context = self.params.value("context")?;
-        let operation = self.params.value("operation")?;
-        if let Some(reply) = operation.get("reply") {
-            let number = |key| context.get(key).and_then(Value::as_i64);
-            let chat = number("group_id").map(Chat::Group).or_else(|| number("user_id").map(Chat::Private));
-            let mut segments = Vec::new();
-            if let Some(id) = number("message_id") {
-                segments.push(json!({"type": "reply", "data": {"id": id.to_string()}}));
-            }
-            if operation.get("at_sender") == Some(&Value::Bool(true))
-                && let (Some(Chat::Group(_)), Some(user_id)) = (chat, number("user_id"))
-            {
-                segments.push(json!({"type": "at", "data": {"qq": user_id.to_string()}}));
-            }
-            let verbatim = operation.get("auto_escape") == Some(&Value::Bool(true));
-            segments.extend(self.outgoing(reply, verbatim)?);
-            if let Some(chat) = chat {
-                self.account.send(chat, &segments, self.now);
-            }
-        }
-        Ok(Value::Null)
-    }
-
     /// A message parameter (text with CQ codes, one segment, or several) as the segments others receive.
-    fn outgoing(&mut self, message: &Value, verbatim: bool) -> Result<Vec<Value>, Failure> {
+    pub(super) fn outgoing(&mut self, message: &Value, verbatim: bool) -> Result<Vec<Value>, Failure> {
         let segments = match message {
             Value::String(text) if verbatim => vec![cq::text(text)],
             Value::String(text) => cq::decode(text),
