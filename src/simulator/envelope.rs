@@ -130,15 +130,38 @@ fn v8_message(text: &str, error: &serde_json::Error) -> String {
     if reason.starts_with("EOF while parsing a string") {
         return format!("Unterminated string in JSON at position {length}");
     }
-    let line = text.lines().nth(error.line().saturating_sub(1)).unwrap_or_default();
-    // serde counts bytes from 1 and may name the position just after the offending character.
-    let before = line.get(..error.column().saturating_sub(1)).unwrap_or_default();
-    match line.get(before.len()..).and_then(|rest| rest.chars().next()) {
+    let line_start =
+        text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum::<usize>();
+    // serde counts bytes from 1.
+    let at = text.floor_char_boundary(line_start + error.column().saturating_sub(1));
+    let (before, rest) = text.split_at_checked(at).unwrap_or((text, ""));
+    let position = before.encode_utf16().count();
+    match rest.chars().next() {
+        Some(_) if reason.starts_with("trailing characters") => {
+            format!("Unexpected non-whitespace character after JSON at position {position}")
+        }
+        Some(_) if reason.starts_with("key must be a string") => {
+            format!("Expected double-quoted property name in JSON at position {position}")
+        }
         Some(token) if !error.is_eof() => {
-            format!("Unexpected token '{token}', \"{text}\" is not valid JSON")
+            format!("Unexpected token '{token}', {} is not valid JSON", surroundings(text, before, rest))
         }
         _ => "Unexpected end of JSON input".to_owned(),
     }
+}
+
+/// The text in quotes if it is short, else ten characters on either side.
+fn surroundings(text: &str, before: &str, rest: &str) -> String {
+    const EACH_SIDE: usize = 10;
+    if text.chars().nth(2 * EACH_SIDE).is_none() {
+        return format!("\"{text}\"");
+    }
+    let start = before.char_indices().rev().nth(EACH_SIDE - 1).map_or(0, |(start, _)| start);
+    let left = before.get(start..).unwrap_or_default();
+    let right: String = rest.chars().take(EACH_SIDE).collect();
+    let from = if start > 0 { "..." } else { "" };
+    let to = if right.len() < rest.len() { "..." } else { "" };
+    format!("{from}\"{left}{right}\"{to}")
 }
 
 /// LLOneBot looks for the first `"echo":` even in broken JSON.
@@ -178,7 +201,14 @@ mod tests {
             refusal(cut),
             r#"{"status":"failed","retcode":1400,"data":null,"message":"JSON 解析失败: Expected ',' or '}' after property value in JSON at position 88","wording":"JSON 解析失败: Expected ',' or '}' after property value in JSON at position 88","echo":"cut-1"}"#
         );
-        assert!(refusal("nope").contains("Unexpected token"));
+        assert!(refusal("nope").contains(r#"Unexpected token 'o', \"nope\" is not valid JSON"#));
+        assert!(
+            refusal(&"xa".repeat(99))
+                .contains(r#"Unexpected token 'x', \"xaxaxaxaxa\"... is not valid JSON"#)
+        );
+        let chinese = r#"{"action":"get_status","echo":中文在这里}"#;
+        assert!(refusal(chinese).contains(r#"'中', ...\"s\",\"echo\":中文在这里}\" is not valid JSON"#));
+        assert!(refusal("[1]x").contains("Unexpected non-whitespace character after JSON at position 3"));
         assert!(refusal("").contains("Unexpected end of JSON input"));
         assert!(refusal(r#"{"a":"b"#).contains("Unterminated string in JSON at position 7"));
         assert!(refusal(r#"{"echo" : [1,"x"], oops"#).ends_with(r#","echo":[1,"x"]}"#));
