@@ -1,0 +1,63 @@
+"""A NoneBot2 bot: `nonebot_bot.py aiohttp|websockets` connects to $ONEBOT_URL, `… fastapi` is connected to on $ONEBOT_PORT."""
+
+import asyncio
+import os
+import sys
+
+import nonebot
+from nonebot.adapters.onebot.v11 import ActionFailed, Adapter, Bot, GroupMessageEvent, MessageEvent
+from nonebot.message import event_preprocessor
+
+from commands import Armed, obey, report, saw_message
+
+DRIVERS = {"aiohttp": "~none+~aiohttp", "websockets": "~none+~websockets", "fastapi": "~fastapi"}
+
+nonebot.init(
+    driver=DRIVERS[sys.argv[1]],
+    log_level="WARNING",
+    host="127.0.0.1",
+    port=int(os.environ.get("ONEBOT_PORT", "0")),
+    onebot_ws_urls=[url] if (url := os.environ.get("ONEBOT_URL")) else [],
+    onebot_access_token=os.environ["ONEBOT_TOKEN"],
+)
+driver = nonebot.get_driver()
+driver.register_adapter(Adapter)
+armed = Armed()
+
+
+class Commands:
+    answer = armed.answer
+
+    async def ask(self, user_id):
+        return (await nonebot.get_bot().call_api("get_stranger_info", user_id=user_id))["user_id"]
+
+    def failure(self, error):
+        return error.info if isinstance(error, ActionFailed) else {}
+
+
+@driver.on_startup
+async def start():
+    driver.obeying = asyncio.create_task(obey(Commands()))
+
+
+@driver.on_bot_connect
+async def connected(bot: Bot):
+    report(saw="connected", self_id=int(bot.self_id))
+
+
+@driver.on_bot_disconnect
+async def disconnected(bot: Bot):
+    report(saw="disconnected")
+
+
+@event_preprocessor
+async def seen(event: MessageEvent):
+    saw_message(event.model_dump())
+
+
+@nonebot.on_message().handle()
+async def message(bot: Bot, event: GroupMessageEvent):
+    await armed.converse(lambda text: bot.send(event, text), bot.get_msg, bot.delete_msg)
+
+
+nonebot.run()

@@ -1,0 +1,81 @@
+"""The bot frameworks: which there are, and how they are installed and started."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+CACHE = ROOT / "target" / "interop"
+PYTHON = CACHE / "venv" / "bin" / "python"
+NODE = CACHE / "node"
+
+# The account of the simulated LLOneBot.
+SELF_ID = 2_847_190_563
+
+# Each bot: its command below bots/, and for those that are connected to, the path they serve.
+BOTS = {
+    "nonebot_forward_aiohttp": (["nonebot_bot.py", "aiohttp"], None),
+    "nonebot_forward_websockets": (["nonebot_bot.py", "websockets"], None),
+    "nonebot_reverse": (["nonebot_bot.py", "fastapi"], "/onebot/v11/ws"),
+    "aiocqhttp_reverse": (["aiocqhttp_bot.py"], "/ws/"),
+    "koishi_forward": (["koishi_bot.mjs", "ws"], None),
+    "koishi_reverse": (["koishi_bot.mjs", "ws-reverse"], "/onebot"),
+    "napcat_forward": (["napcat_bot.mjs"], None),
+}
+
+
+def command(bot):
+    """The command line that starts the bot called `bot`."""
+    script, *arguments = BOTS[bot][0]
+    if script.endswith(".py"):
+        return [PYTHON, "-B", HERE / "bots" / script, *arguments]
+    return ["node", NODE / script, *arguments]
+
+
+def install():
+    """Installs the pinned frameworks, unless exactly these are installed already."""
+    _once("python", [HERE / "requirements.txt"], _install_python)
+    _once("node", [HERE / "package.json", HERE / "package-lock.json"], _install_node)
+    # A module is looked for beside the file that imports it, so the bots go where the modules are.
+    for script in (HERE / "bots").glob("*.mjs"):
+        shutil.copy(script, NODE)
+
+
+def gateway_program():
+    """The program to test: $ONEBOT_GATEWAY, or a fresh build."""
+    if given := os.environ.get("ONEBOT_GATEWAY"):
+        return Path(given).resolve()
+    subprocess.run(["cargo", "build", "--locked", "--quiet"], cwd=ROOT, check=True)
+    return Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug" / "onebot-gateway"
+
+
+def _once(what, inputs, do):
+    digest = hashlib.sha256(sys.version.encode())
+    for path in inputs:
+        digest.update(path.read_bytes())
+    stamp = CACHE / f"{what}.installed"
+    if stamp.exists() and stamp.read_text() == digest.hexdigest():
+        return
+    print(f"installing the {what} frameworks …", flush=True)
+    stamp.unlink(missing_ok=True)
+    do()
+    stamp.write_text(digest.hexdigest())
+
+
+def _install_python():
+    # Debian's Python cannot put pip into an environment, but its pip can install into one.
+    subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", CACHE / "venv"], check=True)
+    pip = [sys.executable, "-m", "pip", "--python", PYTHON, "install", "--quiet"]
+    subprocess.run([*pip, "--requirement", HERE / "requirements.txt"], check=True)
+
+
+def _install_node():
+    NODE.mkdir(parents=True, exist_ok=True)
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(HERE / name, NODE)
+    options = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    subprocess.run(["npm", "ci", *options], cwd=NODE, check=True, stdout=subprocess.DEVNULL)

@@ -1,0 +1,268 @@
+"""The processes of one run: a simulated LLOneBot, the gateway, and the bots."""
+
+import asyncio
+import itertools
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import urllib.request
+
+import frameworks
+
+LOGS = frameworks.CACHE / "logs"
+LLONEBOT_TOKEN = "token-of-llonebot"
+EVENTS_PER_SECOND = 20
+ESTABLISHED = "01"
+
+# Nothing of the caller's that could configure the gateway, a framework or a proxy.
+BARE_ENVIRONMENT = {name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ}
+
+# Set whenever a process says something; whoever waits looks again.
+_news = asyncio.Event()
+
+
+async def until(condition, otherwise, seconds=30):
+    """Waits until `condition` holds, looking whenever a process says something; fails with `otherwise`."""
+    try:
+        async with asyncio.timeout(seconds):
+            while not condition():
+                _news.clear()
+                await _news.wait()
+    except TimeoutError:
+        raise TimeoutError(f"{otherwise} (waited {seconds} s)") from None
+
+
+class Scene:
+    """Starts the processes, and ends every one of them when it is left, however that comes about."""
+
+    def __init__(self, program):
+        self._program = program
+        self._llonebot_port, self._gateway_port, self._admin_port, *ports = free_ports(3 + len(frameworks.BOTS))
+        self.llonebot = Process("llonebot")
+        self.gateway = Process("gateway")
+        self.bots = [Bot(name, number, port) for number, name, port in zip(itertools.count(1), frameworks.BOTS, ports)]
+
+    async def start(self):
+        """Starts everything; LLOneBot first, so that the bots find the account online."""
+        await self.start_llonebot()
+        config = LOGS / "gateway.toml"
+        config.write_text(self._config())
+        await self.gateway.start([self._program, "run", "--config", config])
+        await self._until_linked()
+        await asyncio.gather(*(self.start_bot(bot) for bot in self.bots))
+
+    async def start_llonebot(self):
+        address = f"127.0.0.1:{self._llonebot_port}"
+        options = ["--listen", address, "--token", LLONEBOT_TOKEN, "--rate", str(EVENTS_PER_SECOND)]
+        await self.llonebot.start([self._program, "simulate", *options])
+
+    async def start_bot(self, bot):
+        await bot.start(f"ws://127.0.0.1:{self._gateway_port}")
+
+    def connections_to_llonebot(self):
+        """Connections LLOneBot has open now, as the system counts them."""
+        here = f"0100007F:{self._llonebot_port:04X}"
+        with open("/proc/net/tcp") as table:
+            sockets = [line.split() for line in table]
+        return sum(fields[1] == here and fields[3] == ESTABLISHED for fields in sockets)
+
+    async def metric(self, name):
+        """A number from the gateway's metrics, or `None` while it does not tell it."""
+        text = await asyncio.to_thread(self._metrics)
+        found = re.search(rf"^onebot_gateway_{name}(?:{{.*}})? (\S+)$", text, re.MULTILINE)
+        return found and float(found[1])
+
+    async def __aenter__(self):
+        shutil.rmtree(LOGS, ignore_errors=True)
+        LOGS.mkdir(parents=True)
+        return self
+
+    async def __aexit__(self, *_):
+        processes = [*self.bots, self.gateway, self.llonebot]
+        for process in processes:
+            process.send_signal(signal.SIGKILL)
+        await asyncio.gather(*(process.kill() for process in processes))
+
+    def _config(self):
+        llonebot = f"ws://127.0.0.1:{self._llonebot_port}"
+        tables = [
+            f'server.listen = "127.0.0.1:{self._gateway_port}"',
+            f'admin.listen = "127.0.0.1:{self._admin_port}"',
+            f'upstream.main = {{ dial = "{llonebot}", token = "{LLONEBOT_TOKEN}", max_backoff = "1s" }}',
+            'calls.wait_for_link = "1s"',
+        ]
+        for bot in self.bots:
+            path = frameworks.BOTS[bot.name][1]
+            url = f"ws://127.0.0.1:{bot.port}{path}"
+            reverse = f', reverse_ws = {{ url = "{url}", max_backoff = "1s" }}' if path else ""
+            tables.append(f'consumer.{bot.name} = {{ token = "{bot.token}"{reverse} }}')
+        return "\n".join(tables) + "\n"
+
+    async def _until_linked(self, seconds=30):
+        deadline = asyncio.get_running_loop().time() + seconds
+        while await self.metric("link_up") != 1:
+            if self.gateway.ended:
+                raise RuntimeError(f"the gateway ended with exit code {self.gateway.exit_code}")
+            if asyncio.get_running_loop().time() > deadline:
+                raise TimeoutError(f"the gateway did not reach LLOneBot within {seconds} s")
+            await asyncio.sleep(0.1)
+
+    def _metrics(self):
+        # Whatever proxy is set is for other addresses than ours.
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with direct.open(f"http://127.0.0.1:{self._admin_port}/metrics", timeout=5) as answer:
+                return answer.read().decode()
+        except OSError:
+            return ""
+
+
+class Process:
+    """A process in a group of its own. What it says is kept in `lines`, and in a file."""
+
+    def __init__(self, name):
+        self.name = name
+        self.log = LOGS / f"{name}.log"
+        self.lines = []
+        self._process = None
+        self._reading = None
+
+    @property
+    def exit_code(self):
+        return self._process.returncode
+
+    @property
+    def ended(self):
+        return self.exit_code is not None
+
+    async def start(self, command, **environment):
+        self.lines = []
+        self._process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            cwd=LOGS,
+            env={**BARE_ENVIRONMENT, **environment},
+            start_new_session=True,
+            limit=1 << 22,
+        )
+        self._reading = asyncio.create_task(self._read(self._process.stdout))
+
+    async def kill(self):
+        """Ends it at once, without a farewell."""
+        await self.end(signal.SIGKILL)
+
+    async def end(self, number, seconds=10):
+        """Sends it a signal and waits for its end."""
+        self.send_signal(number)
+        if self._process is not None:
+            async with asyncio.timeout(seconds):
+                await self._process.wait()
+                await self._reading
+
+    def send_signal(self, number):
+        """Sends a signal to it and to whatever it started."""
+        if self._process is not None and not self.ended:
+            os.killpg(self._process.pid, number)
+
+    def print_end(self):
+        """Shows the last of what it said."""
+        print(f"--- {self.log}", *self.lines[-40:], sep="\n", flush=True)
+
+    def heard(self, line):
+        self.lines.append(line)
+
+    async def _read(self, stdout):
+        with self.log.open("a") as log:
+            async for line in stdout:
+                text = line.decode(errors="replace").rstrip("\n")
+                print(text, file=log, flush=True)
+                self.heard(text)
+                _news.set()
+        _news.set()
+
+
+class Bot(Process):
+    """A bot, which tells what it sees and does what it is told to, in lines of JSON."""
+
+    def __init__(self, name, number, port):
+        super().__init__(name)
+        self.number = number
+        self.port = port
+        self.token = f"token-of-{name}"
+        self._ids = itertools.count(1)
+        self._forget()
+
+    async def start(self, gateway):
+        self._forget()
+        await super().start(
+            frameworks.command(self.name),
+            ONEBOT_URL=gateway,
+            ONEBOT_PORT=str(self.port),
+            ONEBOT_TOKEN=self.token,
+            ONEBOT_SELF_ID=str(frameworks.SELF_ID),
+        )
+
+    async def do(self, what, seconds=30, **details):
+        """Sends a command and returns what came of it."""
+        number = next(self._ids)
+        command = {"id": number, "do": what, **details}
+        self._process.stdin.write(json.dumps(command).encode() + b"\n")
+        await until(lambda: number in self._outcomes or self.ended, f"it did not finish to {what}", seconds)
+        if self.ended:
+            raise RuntimeError(f"it ended with exit code {self.exit_code}")
+        return self._outcomes.pop(number)
+
+    def message_ids(self):
+        return {message["message_id"] for message in self.messages}
+
+    def comings_and_goings(self):
+        return self.connected, self.disconnected
+
+    def heard(self, line):
+        try:
+            report = json.loads(line)
+            kind = report.get("saw")
+        except (ValueError, AttributeError):
+            # Not for us: the framework's own log.
+            super().heard(line)
+            return
+        if "id" in report:
+            self._outcomes[report["id"]] = report["outcome"]
+        elif kind == "connected":
+            self.connected += 1
+            self.self_id = report["self_id"]
+        elif kind == "disconnected":
+            self.disconnected += 1
+        elif kind == "message":
+            self.messages.append(report)
+
+    def _forget(self):
+        self.connected = self.disconnected = 0
+        self.self_id = None
+        self.messages = []
+        self._outcomes = {}
+
+
+def free_ports(count):
+    """Ports nobody listens on, from below the range the system takes ports of outgoing connections from: whoever dials
+    a port of that range while nobody listens may be given it for its own end, and then talks to itself."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range") as file:
+        lowest_outgoing = int(file.read().split()[0])
+    ports = []
+    while len(ports) < count:
+        port = random.randrange(10_000, max(lowest_outgoing, 10_000 + 20 * count))
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in ports:
+            ports.append(port)
+    return ports
