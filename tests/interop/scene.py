@@ -1,6 +1,7 @@
 """The processes of one run: a simulated LLOneBot, the gateway, and the bots."""
 
 import asyncio
+import contextlib
 import itertools
 import json
 import os
@@ -70,11 +71,10 @@ class Scene:
             sockets = [line.split() for line in table]
         return sum(fields[1] == here and fields[3] == ESTABLISHED for fields in sockets)
 
-    async def metric(self, name):
-        """A number from the gateway's metrics, or `None` while it does not tell it."""
-        text = await asyncio.to_thread(self._metrics)
-        found = re.search(rf"^onebot_gateway_{name}(?:{{.*}})? (\S+)$", text, re.MULTILINE)
-        return found and float(found[1])
+    def connections_llonebot_ever_saw(self):
+        """Connections in LLOneBot's present life, by the numbers it gives them: `#1 open …`, `#1 call …`."""
+        numbers = (re.match(r"#(\d+) ", line) for line in self.llonebot.lines)
+        return max((int(number[1]) for number in numbers if number), default=0)
 
     async def __aenter__(self):
         shutil.rmtree(LOGS, ignore_errors=True)
@@ -85,7 +85,7 @@ class Scene:
         processes = [*self.bots, self.gateway, self.llonebot]
         for process in processes:
             process.send_signal(signal.SIGKILL)
-        await asyncio.gather(*(process.kill() for process in processes))
+        await asyncio.gather(*(process.wait() for process in processes))
 
     def _config(self):
         llonebot = f"ws://127.0.0.1:{self._llonebot_port}"
@@ -103,22 +103,23 @@ class Scene:
         return "\n".join(tables) + "\n"
 
     async def _until_linked(self, seconds=30):
-        deadline = asyncio.get_running_loop().time() + seconds
-        while await self.metric("link_up") != 1:
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + seconds
+        while not await asyncio.to_thread(self._is_linked):
             if self.gateway.ended:
                 raise RuntimeError(f"the gateway ended with exit code {self.gateway.exit_code}")
-            if asyncio.get_running_loop().time() > deadline:
+            if clock() > deadline:
                 raise TimeoutError(f"the gateway did not reach LLOneBot within {seconds} s")
             await asyncio.sleep(0.1)
 
-    def _metrics(self):
+    def _is_linked(self):
         # Whatever proxy is set is for other addresses than ours.
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             with direct.open(f"http://127.0.0.1:{self._admin_port}/metrics", timeout=5) as answer:
-                return answer.read().decode()
+                return re.search(rb"^onebot_gateway_link_up\{.*\} 1$", answer.read(), re.MULTILINE)
         except OSError:
-            return ""
+            return False
 
 
 class Process:
@@ -160,15 +161,20 @@ class Process:
     async def end(self, number, seconds=10):
         """Sends it a signal and waits for its end."""
         self.send_signal(number)
+        await self.wait(seconds)
+
+    def send_signal(self, number):
+        """Sends a signal to it and to whatever it started, if it was started and has not ended."""
+        if self._process is not None and not self.ended:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
+
+    async def wait(self, seconds=10):
+        """Waits for its end, and for the last it said."""
         if self._process is not None:
             async with asyncio.timeout(seconds):
                 await self._process.wait()
                 await self._reading
-
-    def send_signal(self, number):
-        """Sends a signal to it and to whatever it started."""
-        if self._process is not None and not self.ended:
-            os.killpg(self._process.pid, number)
 
     def print_end(self):
         """Shows the last of what it said."""
