@@ -206,13 +206,10 @@ class Bot(Process):
 
     async def start(self, gateway):
         self._forget()
-        await super().start(
-            frameworks.command(self.name),
-            ONEBOT_URL=gateway,
-            ONEBOT_PORT=str(self.port),
-            ONEBOT_TOKEN=self.token,
-            ONEBOT_SELF_ID=str(frameworks.SELF_ID),
-        )
+        forward = frameworks.BOTS[self.name][1] is None
+        address = {"ONEBOT_URL": gateway} if forward else {"ONEBOT_PORT": str(self.port)}
+        account = {"ONEBOT_SELF_ID": str(frameworks.SELF_ID), "ONEBOT_TOKEN": self.token}
+        await super().start(frameworks.command(self.name), **address, **account)
 
     async def do(self, what, seconds=30, **details):
         """Sends a command and returns what came of it."""

@@ -1,4 +1,7 @@
-"""A NoneBot2 bot: `nonebot_bot.py aiohttp|websockets` connects to $ONEBOT_URL, `… fastapi` is connected to on $ONEBOT_PORT."""
+"""A NoneBot2 bot with the driver it is told.
+
+`nonebot_bot.py aiohttp` and `… websockets` connect to $ONEBOT_URL, `… fastapi` is connected to on $ONEBOT_PORT.
+"""
 
 import asyncio
 import os
@@ -12,13 +15,15 @@ from commands import Armed, obey, report, saw_message
 
 DRIVERS = {"aiohttp": "~none+~aiohttp", "websockets": "~none+~websockets", "fastapi": "~fastapi"}
 
+if sys.argv[1] == "fastapi":
+    address = {"host": "127.0.0.1", "port": int(os.environ["ONEBOT_PORT"])}
+else:
+    address = {"onebot_ws_urls": [os.environ["ONEBOT_URL"]]}
 nonebot.init(
     driver=DRIVERS[sys.argv[1]],
     log_level="WARNING",
-    host="127.0.0.1",
-    port=int(os.environ.get("ONEBOT_PORT", "0")),
-    onebot_ws_urls=[url] if (url := os.environ.get("ONEBOT_URL")) else [],
     onebot_access_token=os.environ["ONEBOT_TOKEN"],
+    **address,
 )
 driver = nonebot.get_driver()
 driver.register_adapter(Adapter)
