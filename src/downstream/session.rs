@@ -17,6 +17,7 @@ use tokio::io::{ReadHalf, WriteHalf};
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until, timeout};
 use tower::{Service, ServiceExt};
+use tracing::warn;
 
 use super::bot::Bot;
 use super::open_call::{Answer, OpenCall};
@@ -209,7 +210,16 @@ impl Session {
                 Some(Incoming::Text(text)) => self.take_text(&text),
                 Some(Incoming::NotText) => self.refuse(Retcode::Malformed, NOT_TEXT, None),
                 Some(Incoming::Alive) => {}
-                Some(Incoming::Close { .. }) => return Err(CloseReason::PeerClosed),
+                Some(Incoming::Close { code, reason }) => {
+                    // What a bot says when it refuses us is what its owner has to know.
+                    if !reason.is_empty() {
+                        warn!(
+                            consumer = self.bot.consumer.name,
+                            code, "the bot closed the connection: {reason}"
+                        );
+                    }
+                    return Err(CloseReason::PeerClosed);
+                }
                 None => break,
             }
         }
@@ -246,7 +256,7 @@ impl Session {
         if let Some(reader) = &mut self.reader {
             reader.write_events(answer.reply.after, &mut self.out)?;
         }
-        self.push(&answer.reply.with_echo(answer.echo.as_ref()));
+        self.push(&answer.reply.text, answer.reply.with_echo(answer.echo.as_ref()));
         if let Some(rest) = answer.rest {
             self.calls.push(OpenCall::rest(rest, answer.echo));
         }
@@ -256,11 +266,15 @@ impl Session {
     /// Answers a frame that is not a call.
     fn refuse(&mut self, retcode: Retcode, message: &str, echo: Option<&Echo>) {
         self.bot.metrics.bad_frames.inc();
-        self.push(&splice(&failed(retcode, message), None, echo));
+        let refusal = failed(retcode, message);
+        self.push(&refusal, splice(&refusal, None, echo));
     }
 
-    fn push(&mut self, text: &Spliced) {
-        self.out.push_frame(Opcode::Text, text.pieces().map(Piece::Shared));
+    /// Queues `text`, whose large pieces are parts of `reply` and are not copied.
+    fn push(&mut self, reply: &Bytes, text: Spliced<'_>) {
+        let [head, key, echo, tail] = text.pieces();
+        let part = |bytes| Piece::Part { of: reply, bytes };
+        self.out.push_frame(Opcode::Text, [part(head), Piece::Copied(key), Piece::Copied(echo), part(tail)]);
     }
 
     /// Begins with the events once the account is known, and ends if it becomes another one.

@@ -41,7 +41,7 @@ impl Reply {
 
     /// The text as the consumer gets it: with its own echo, or without any.
     #[must_use]
-    pub fn with_echo(&self, echo: Option<&Echo>) -> Spliced {
+    pub fn with_echo<'a>(&'a self, echo: Option<&'a Echo>) -> Spliced<'a> {
         splice(&self.text, self.echo_at, echo)
     }
 }

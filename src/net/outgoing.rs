@@ -60,8 +60,8 @@ impl Outgoing {
     }
 
     /// Adds one frame whose payload is the concatenation of `pieces`.
-    pub fn push_frame<'a>(&mut self, opcode: Opcode, pieces: impl IntoIterator<Item = Piece<'a>> + Clone) {
-        let length = pieces.clone().into_iter().map(|piece| piece.as_ref().len()).sum();
+    pub fn push_frame<const N: usize>(&mut self, opcode: Opcode, pieces: [Piece<'_>; N]) {
+        let length = pieces.iter().map(|piece| piece.as_ref().len()).sum();
         self.stage_header(opcode, length);
         match self.role {
             Role::Server => {
@@ -87,7 +87,7 @@ impl Outgoing {
 
     /// Adds bytes that already are whole unmasked frames: what the journal keeps.
     pub fn push_wire(&mut self, frames: &Bytes) {
-        self.push_piece(Piece::Shared(frames));
+        self.push_piece(Piece::shared(frames));
     }
 
     /// Adds a close frame. `reason` is cut to the 123 bytes that fit (RFC 6455, 5.5).
@@ -136,10 +136,10 @@ impl Outgoing {
 
     fn push_piece(&mut self, piece: Piece<'_>) {
         match piece {
-            Piece::Shared(bytes) if bytes.len() > COPY_UP_TO => {
+            Piece::Part { of, bytes } if bytes.len() > COPY_UP_TO => {
                 self.seal();
                 self.len += bytes.len();
-                self.chunks.push_back(bytes.clone());
+                self.chunks.push_back(of.slice_ref(bytes));
             }
             small => self.stage(small.as_ref()),
         }
@@ -194,14 +194,26 @@ pub enum Piece<'a> {
     /// Always copied.
     Copied(&'a [u8]),
     /// Shared by reference count when it is large.
-    Shared(&'a Bytes),
+    Part {
+        /// What `bytes` is a part of.
+        of: &'a Bytes,
+        /// The part.
+        bytes: &'a [u8],
+    },
+}
+
+impl<'a> Piece<'a> {
+    /// The whole of `bytes`, shared when it is large.
+    #[must_use]
+    pub fn shared(bytes: &'a Bytes) -> Self {
+        Self::Part { of: bytes, bytes }
+    }
 }
 
 impl AsRef<[u8]> for Piece<'_> {
     fn as_ref(&self) -> &[u8] {
         match self {
-            Self::Copied(bytes) => bytes,
-            Self::Shared(bytes) => bytes,
+            Self::Copied(bytes) | Self::Part { bytes, .. } => bytes,
         }
     }
 }
@@ -263,7 +275,7 @@ mod tests {
             let mut queue = Outgoing::new(role);
             for text in &texts {
                 let shared = Bytes::from(text.clone());
-                queue.push_frame(Opcode::Text, [Piece::Shared(&shared)]);
+                queue.push_frame(Opcode::Text, [Piece::shared(&shared)]);
             }
             let expected: Vec<Incoming> = texts.into_iter().map(|t| Incoming::Text(t.into())).collect();
             assert_eq!(as_read_by_peer(queue).await, expected, "{role:?}");
@@ -280,9 +292,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_masked_payload_in_pieces_is_the_payload(pieces in prop::collection::vec(".{0,40}", 0..6)) {
+        fn a_masked_payload_in_pieces_is_the_payload(pieces in prop::collection::vec(".{0,40}", 0..=6)) {
             let mut queue = Outgoing::new(Role::Client);
-            let parts: Vec<Piece<'_>> = pieces.iter().map(|p| Piece::Copied(p.as_bytes())).collect();
+            let parts: [Piece<'_>; 6] =
+                std::array::from_fn(|n| Piece::Copied(pieces.get(n).map_or(b"", |p| p.as_bytes())));
             queue.push_frame(Opcode::Text, parts);
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             let messages = runtime.block_on(as_read_by_peer(queue));

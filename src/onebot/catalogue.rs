@@ -6,6 +6,8 @@
 
 mod table;
 
+use std::num::NonZeroU8;
+
 use super::envelope::Key;
 
 /// All actions, sorted by name.
@@ -19,8 +21,46 @@ pub fn all() -> &'static [Action] {
 /// [`ActionName::base`]: super::ActionName::base
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Action> {
-    let at = table::ACTIONS.binary_search_by(|action| action.name.cmp(name)).ok()?;
-    table::ACTIONS.get(at)
+    let mut slot = slot(name.as_bytes());
+    loop {
+        let row = usize::from(SLOTS.get(slot).copied().flatten()?.get() - 1);
+        let action = table::ACTIONS.get(row)?;
+        if action.name == name {
+            return Some(action);
+        }
+        slot = (slot + 1) % SLOT_COUNT;
+    }
+}
+
+/// Four times the rows, so that most names are found, or missed, at the first look.
+const SLOT_COUNT: usize = 1024;
+
+/// Where each row of the table is, plus one: a hash table made by the compiler.
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, which refuses a bad index")]
+static SLOTS: [Option<NonZeroU8>; SLOT_COUNT] = {
+    let mut slots = [None; SLOT_COUNT];
+    let mut row = 0;
+    while row < table::ACTIONS.len() {
+        let mut slot = slot(table::ACTIONS[row].name.as_bytes());
+        while slots[slot].is_some() {
+            slot = (slot + 1) % SLOT_COUNT;
+        }
+        assert!(row < u8::MAX as usize, "the table outgrew a byte");
+        slots[slot] = NonZeroU8::new(row as u8 + 1);
+        row += 1;
+    }
+    slots
+};
+
+/// FNV-1a.
+const fn slot(name: &[u8]) -> usize {
+    let mut hash: u32 = 0x811c_9dc5;
+    let mut rest = name;
+    while let [byte, tail @ ..] = rest {
+        hash = (hash ^ *byte as u32).wrapping_mul(0x0100_0193);
+        rest = tail;
+    }
+    (hash ^ (hash >> 16)) as usize % SLOT_COUNT
 }
 
 /// What the gateway knows of one action.

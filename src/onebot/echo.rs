@@ -61,61 +61,60 @@ impl EchoSpan {
 }
 
 /// Gives `reply` the consumer's `echo` in the place of the gateway's; `at` is where [`Envelope::echo`]
-/// found that one. Everything else keeps its bytes, and nothing large is copied.
+/// found that one. Everything else keeps its bytes, and nothing is copied.
 ///
 /// Without an `echo` the whole member goes: a key the consumer did not send confuses real clients
 /// (`node-napcat-ts` disconnects for good on `"echo":null`).
 ///
 /// [`Envelope::echo`]: super::Envelope::echo
 #[must_use]
-pub fn splice(reply: &Bytes, at: Option<EchoSpan>, echo: Option<&Echo>) -> Spliced {
+pub fn splice<'a>(reply: &'a [u8], at: Option<EchoSpan>, echo: Option<&'a Echo>) -> Spliced<'a> {
     match (at, echo) {
-        (Some(at), Some(echo)) => Spliced::around(reply, at.value, echo.0.clone()),
-        (Some(at), None) => Spliced::around(reply, at.with_comma(reply), Bytes::new()),
+        (Some(at), Some(echo)) => Spliced::around(reply, at.value, b"", echo.as_raw()),
+        (Some(at), None) => Spliced::around(reply, at.with_comma(reply), b"", b""),
         (None, Some(echo)) => insert(reply, echo),
-        (None, None) => Spliced([reply.clone(), Bytes::new(), Bytes::new()]),
+        (None, None) => Spliced([reply, b"", b"", b""]),
     }
 }
 
 /// A new last member. A text that does not end in a brace is no object and stays as it is.
-fn insert(reply: &Bytes, echo: &Echo) -> Spliced {
+fn insert<'a>(reply: &'a [u8], echo: &'a Echo) -> Spliced<'a> {
     let Some(brace) = reply.iter().rposition(|byte| *byte == b'}') else {
         return splice(reply, None, None);
     };
-    let is_empty = before(reply, brace as u32).trim_ascii_end().ends_with(b"{");
-    let comma: &[u8] = if is_empty { b"" } else { b"," };
-    let member = [comma, b"\"echo\":", &echo.0].concat();
-    Spliced::around(reply, Span { start: brace as u32, end: brace as u32 }, member.into())
+    let brace = brace as u32;
+    let is_empty = before(reply, brace).trim_ascii_end().ends_with(b"{");
+    let key: &[u8] = if is_empty { b"\"echo\":" } else { b",\"echo\":" };
+    Spliced::around(reply, Span { start: brace, end: brace }, key, echo.as_raw())
 }
 
-/// A reply with its echo replaced, in up to three pieces that share the memory they came from.
+/// A reply with its echo replaced, in the pieces it is made of.
 ///
 /// Its `Debug` shows only its length: a reply may hold credentials.
-#[derive(Clone)]
-pub struct Spliced([Bytes; 3]);
+#[derive(Clone, Copy)]
+pub struct Spliced<'a>([&'a [u8]; 4]);
 
-impl Spliced {
-    fn around(reply: &Bytes, gap: Span, with: Bytes) -> Self {
-        let head = reply.slice_ref(before(reply, gap.start));
-        let tail = reply.slice_ref(after(reply, gap.end));
-        Self([head, with, tail])
+impl<'a> Spliced<'a> {
+    fn around(reply: &'a [u8], gap: Span, key: &'a [u8], echo: &'a [u8]) -> Self {
+        Self([before(reply, gap.start), key, echo, after(reply, gap.end)])
     }
 
     /// Bytes of the whole text.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.iter().map(Bytes::len).sum()
+        self.0.iter().map(|piece| piece.len()).sum()
     }
 
     /// Whether there is no text at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.iter().all(Bytes::is_empty)
+        self.0.iter().all(|piece| piece.is_empty())
     }
 
-    /// The pieces in order, none of them empty.
-    pub fn pieces(&self) -> impl Iterator<Item = &Bytes> + Clone {
-        self.0.iter().filter(|piece| !piece.is_empty())
+    /// The pieces in order; some may be empty.
+    #[must_use]
+    pub fn pieces(&self) -> [&'a [u8]; 4] {
+        self.0
     }
 
     /// Appends the whole text to `out`.
@@ -125,19 +124,9 @@ impl Spliced {
             out.extend_from_slice(piece);
         }
     }
-
-    /// The whole text in one piece: copied, unless it is one piece already.
-    #[must_use]
-    pub fn into_bytes(self) -> Bytes {
-        let [head, with, tail] = self.0;
-        if with.is_empty() && tail.is_empty() {
-            return head;
-        }
-        [&head[..], &with, &tail].concat().into()
-    }
 }
 
-impl fmt::Debug for Spliced {
+impl fmt::Debug for Spliced<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Spliced({} bytes)", self.len())
     }
@@ -184,13 +173,11 @@ mod tests {
     }
 
     fn spliced(reply: &str, echo: Option<&Echo>) -> String {
-        let reply = Bytes::copy_from_slice(reply.as_bytes());
-        let spliced = splice(&reply, scan(&reply).unwrap().echo(), echo);
+        let spliced = splice(reply.as_bytes(), scan(reply.as_bytes()).unwrap().echo(), echo);
         let mut written = Vec::new();
         spliced.write_to(&mut written);
         assert_eq!(spliced.len(), written.len());
         assert_eq!(spliced.is_empty(), written.is_empty());
-        assert_eq!(spliced.into_bytes(), written);
         String::from_utf8(written).unwrap()
     }
 
@@ -232,19 +219,10 @@ mod tests {
     }
 
     #[test]
-    fn a_large_reply_is_not_copied() {
-        let reply = Bytes::from(format!(r#"{{"data":"{}","echo":"g","x":1}}"#, "a".repeat(1 << 20)));
-        let spliced = splice(&reply, scan(&reply).unwrap().echo(), echo("7").as_ref());
-        let within = |piece: &Bytes| reply.as_ptr_range().contains(&piece.as_ptr());
-        assert_eq!(spliced.pieces().map(within).collect::<Vec<_>>(), [true, false, true]);
-    }
-
-    #[test]
     fn a_span_of_another_frame_does_no_harm() {
         let at = EchoSpan { key: 900, value: Span { start: 907, end: 1000 } };
-        let reply = Bytes::from_static(b"{}");
-        assert_eq!(splice(&reply, Some(at), None).into_bytes(), reply);
-        assert_eq!(splice(&Bytes::from_static(b"?"), None, echo("1").as_ref()).into_bytes(), "?");
+        assert_eq!(splice(b"{}", Some(at), None).pieces().concat(), b"{}");
+        assert_eq!(splice(b"?", None, echo("1").as_ref()).pieces().concat(), b"?");
     }
 
     #[test]

@@ -200,7 +200,7 @@ impl<'a> Session<'a> {
             self.scratch.clear();
             let params_at = encode_call(&call.action, id, &mut self.scratch);
             let (head, tail) = self.scratch.split_at_checked(params_at).unwrap_or_default();
-            let pieces = [Piece::Copied(head), Piece::Shared(&call.params), Piece::Copied(tail)];
+            let pieces = [Piece::Copied(head), Piece::shared(&call.params), Piece::Copied(tail)];
             self.out.push_frame(Opcode::Text, pieces);
         }
         current
