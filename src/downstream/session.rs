@@ -180,7 +180,12 @@ impl Session {
                     }
                 }
                 _ = heartbeat.tick() => self.beat(),
-                _ = ping.tick() => if !full { self.out.push_frame(Opcode::Ping, []) },
+                _ = ping.tick() => {
+                    self.shrink();
+                    if !full {
+                        self.out.push_frame(Opcode::Ping, []);
+                    }
+                }
                 // Last: what is under way comes first, and draining only has to begin.
                 () = shutdown.drain.cancelled(), if !draining => draining = true,
             }
@@ -222,10 +227,6 @@ impl Session {
                 }
                 None => break,
             }
-        }
-        // A burst is over; idle sessions keep no room for the next.
-        if self.inbox.is_empty() && self.inbox.capacity() > 16 {
-            self.inbox = VecDeque::new();
         }
         Ok(())
     }
@@ -301,6 +302,15 @@ impl Session {
             let beat = meta::heartbeat(unix_time(), reader.self_id(), online, interval);
             self.out.push_text(beat.as_bytes());
         }
+    }
+
+    /// Gives up the buffers of a burst that is over.
+    fn shrink(&mut self) {
+        self.out.shrink();
+        if self.inbox.is_empty() {
+            self.inbox = VecDeque::new();
+        }
+        self.control = Vec::new();
     }
 
     /// Says goodbye, as far as the peer still listens.

@@ -127,11 +127,12 @@ impl Outgoing {
         Ok(written)
     }
 
-    /// Drops everything that was not written, for a peer that will not read it.
-    pub fn clear(&mut self) {
-        self.chunks.clear();
-        self.staging.clear();
-        self.len = 0;
+    /// Gives up the buffers that a busy time left behind; for connections that are idle now.
+    pub fn shrink(&mut self) {
+        if self.is_empty() {
+            self.staging = BytesMut::new();
+            self.chunks = VecDeque::new();
+        }
     }
 
     fn push_piece(&mut self, piece: Piece<'_>) {
@@ -179,11 +180,6 @@ impl Outgoing {
             }
             written -= front.len();
             self.chunks.pop_front();
-        }
-        // Idle connections keep no buffer.
-        self.staging = BytesMut::new();
-        if self.chunks.capacity() > MAX_SLICES {
-            self.chunks.shrink_to(MAX_SLICES);
         }
     }
 }
