@@ -35,7 +35,7 @@ use crate::onebot::reply::failed;
 use crate::onebot::{Call, Echo, Retcode, Spliced, parse_call, splice};
 
 /// Decoding buffer of an idle session, in bytes.
-const READ_BUFFER: usize = 2 << 10;
+const READ_BUFFER: usize = 1 << 10;
 /// How long we wait for the peer's half of a close.
 const CLOSE_GRACE: Duration = Duration::from_secs(1);
 

@@ -2,10 +2,13 @@
 //! takes many of them.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncWrite;
 
 use super::websocket::Role;
 use crate::onebot::frame::{Header, Opcode};
@@ -109,22 +112,24 @@ impl Outgoing {
     /// Those of the socket; a peer that takes nothing any more is [`io::ErrorKind::WriteZero`].
     pub async fn write_to<W: AsyncWrite + Unpin>(&mut self, io: &mut W) -> io::Result<usize> {
         self.seal();
-        let written = if let [only] = self.chunks.make_contiguous() {
-            io.write(only).await?
-        } else {
-            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-            let mut used = 0;
-            for (slice, chunk) in slices.iter_mut().zip(&self.chunks) {
-                *slice = IoSlice::new(chunk);
-                used += 1;
-            }
-            io.write_vectored(slices.get(..used).unwrap_or_default()).await?
-        };
+        let written = poll_fn(|cx| self.poll_write(cx, io)).await?;
         if written == 0 && self.len > 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
         self.advance(written);
         Ok(written)
+    }
+
+    /// The slices live on the stack of one poll: across an await they would make every idle
+    /// session a kilobyte larger.
+    fn poll_write<W: AsyncWrite + Unpin>(&self, cx: &mut Context<'_>, io: &mut W) -> Poll<io::Result<usize>> {
+        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+        let mut used = 0;
+        for (slice, chunk) in slices.iter_mut().zip(&self.chunks) {
+            *slice = IoSlice::new(chunk);
+            used += 1;
+        }
+        Pin::new(io).poll_write_vectored(cx, slices.get(..used).unwrap_or_default())
     }
 
     /// Gives up the buffers that a busy time left behind; for connections that are idle now.
