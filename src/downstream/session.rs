@@ -327,11 +327,7 @@ impl Session {
                     return;
                 }
             }
-            // Closing with unread bytes would reset the connection and lose our last frames.
-            while self.receiver.receive(&mut self.inbox, &mut self.control).await.is_ok() {
-                self.inbox.clear();
-                self.control.clear();
-            }
+            self.receiver.discard().await;
         };
         let _ = timeout(CLOSE_GRACE, goodbye).await;
     }

@@ -222,6 +222,21 @@ impl<R: AsyncRead + Unpin> Receiver<R> {
         poll_fn(|cx| self.poll_receive(cx, messages, control)).await
     }
 
+    /// Reads on without decoding until the peer ends: closing with unread bytes would reset the
+    /// connection and lose what was written last.
+    pub async fn discard(&mut self) {
+        while poll_fn(|cx| self.poll_discard(cx)).await {}
+    }
+
+    /// Whether there may be more to come.
+    fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut buffer = ReadBuf::new(scratch);
+            let read = ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer));
+            Poll::Ready(read.is_ok() && !buffer.filled().is_empty())
+        })
+    }
+
     fn poll_receive(
         &mut self,
         cx: &mut Context<'_>,

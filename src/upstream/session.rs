@@ -359,6 +359,7 @@ impl<'a> Session<'a> {
         }
         if now - health.pinged >= self.config.ping {
             health.pinged = now;
+            self.out.shrink();
             self.out.push_frame(Opcode::Ping, []);
         }
         Ok(())
@@ -377,10 +378,7 @@ impl<'a> Session<'a> {
                     return;
                 }
             }
-            while self.receiver.receive(&mut self.inbox, &mut self.control).await.is_ok() {
-                self.inbox.clear();
-                self.control.clear();
-            }
+            self.receiver.discard().await;
         };
         let _ = timeout(CLOSE_GRACE, goodbye).await;
     }

@@ -98,10 +98,13 @@ impl WsServer {
             })?;
         }
         let said = request.headers().get("x-self-id").and_then(|id| id.to_str().ok()?.parse::<i64>().ok());
-        match (self.hub.state().self_id, said) {
-            (Some(known), Some(said)) if known != said => Err((
+        let state = self.hub.state();
+        // While there is no link, another account may log in, unless one is configured.
+        let expected = self.config.self_id.or(state.self_id.filter(|_| state.link == LinkState::Up));
+        match (expected, said) {
+            (Some(expected), Some(said)) if expected != said => Err((
                 StatusCode::FORBIDDEN,
-                format!("it is account {said}, but this upstream is account {known}"),
+                format!("it is account {said}, but this upstream is account {expected}"),
             )),
             _ => Ok(()),
         }
