@@ -43,7 +43,7 @@ pub struct Authorize<S> {
     rules: Arc<ActionRules>,
 }
 
-impl<S: CallService> Service<Call> for Authorize<S> {
+impl<S: CallService + Clone> Service<Call> for Authorize<S> {
     type Response = Reply;
     type Error = Infallible;
     type Future = Either<S::Future, Ready<Result<Reply, Infallible>>>;
@@ -56,6 +56,8 @@ impl<S: CallService> Service<Call> for Authorize<S> {
         match self.rules.permit(&call.action) {
             Ok(()) => Either::Left(self.inner.call(call)),
             Err(denial) => {
+                // Gives back what being ready took, a slot: nobody else could use it until the next call.
+                self.inner = self.inner.clone();
                 let message = denial.advice(&self.consumer);
                 debug!(consumer = &*self.consumer, action = call.action.base(), "call denied: {message}");
                 let reply = Reply::refusal(Retcode::Forbidden, Outcome::Denied, &message);
