@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_channel::oneshot;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::task::coop::unconstrained;
 
 use crate::journal::Seq;
 use crate::onebot::reply::{Retcode, failed};
@@ -84,7 +85,9 @@ impl Parts {
         if self.finished {
             return None;
         }
-        let Some(part) = self.frames.recv().await else {
+        // A frame that is there is there: if tokio's budget said otherwise, the asker would see what
+        // arrived behind it first.
+        let Some(part) = unconstrained(self.frames.recv()).await else {
             self.finished = true;
             let message = "the stream was given up: its frames came faster than they were taken";
             return Some(Reply::refusal(Retcode::Overloaded, Outcome::Overloaded, message));
