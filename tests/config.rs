@@ -255,7 +255,15 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "[consumer.x]\ntoken = \"x\"\nactions = { allow = [\"\"] }",
-        r#"11:21: consumer.x.actions.allow: names no action with "" or a blank in it; expected names such as "send_group_msg", or "*""#,
+        r#"11:21: consumer.x.actions.allow: no OneBot implementation has an action ""; expected a name such as `send_group_msg`"#,
+    ),
+    (
+        "[consumer.x]\ntoken = \"x\"\nactions = { allow = [\"*\", \"get_cookie\"] }",
+        r#"11:21: consumer.x.actions.allow: no OneBot implementation has an action "get_cookie"; did you mean `get_cookies`?"#,
+    ),
+    (
+        "[calls]\ntimeouts = { send_grop_msg = \"1s\" }",
+        r#"10:30: calls.timeouts.send_grop_msg: no OneBot implementation has an action "send_grop_msg"; did you mean `send_group_msg`?"#,
     ),
     (
         "[consumer.NoneBot]\ntoken = \"x\"",
@@ -362,7 +370,7 @@ tokn = "x"
 [upstream]
 main = "ws://127.0.0.1:3001"
 [calls]
-timeouts = { a = 1, b = "2s", c = "3" }
+timeouts = { get_msg = 1, send_msg = "2s", delete_msg = "3" }
 "#;
     let told =
         lines(text, &[("ONEBOT_GATEWAY__JOURNAL__EVENTS", "many"), ("ONEBOT_GATEWAY__JOURNAL__EVNTS", "1")]);
@@ -375,8 +383,8 @@ timeouts = { a = 1, b = "2s", c = "3" }
         "gateway.toml:9:11: consumer.b.token: missing",
         "gateway.toml:10:1: consumer.b.tokn: unknown key; did you mean `token`?",
         "gateway.toml:12:8: upstream.main: is a string; expected a table",
-        "gateway.toml:14:18: calls.timeouts.a: 1 has no unit",
-        "gateway.toml:14:35: calls.timeouts.c: \"3\" has no unit",
+        "gateway.toml:14:24: calls.timeouts.get_msg: 1 has no unit",
+        "gateway.toml:14:57: calls.timeouts.delete_msg: \"3\" has no unit",
         "environment variable ONEBOT_GATEWAY__JOURNAL__EVENTS: journal.events: \"many\" is not a whole number",
         "environment variable ONEBOT_GATEWAY__JOURNAL__EVNTS: journal.evnts: unknown key; did you mean `events`?",
     ];

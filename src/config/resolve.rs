@@ -14,6 +14,7 @@ use super::source::Spot;
 use super::{Config, DRAIN, WORKERS, exposure};
 use crate::downstream::{self, Consumer, Lagging, ReverseWs};
 use crate::net::{self, Target};
+use crate::onebot::{ActionName, catalogue};
 use crate::policy::Secret;
 use crate::policy::acl::ActionRules;
 use crate::telemetry::logging;
@@ -245,11 +246,25 @@ impl Resolver<'_, '_> {
 
     fn actions(&mut self, consumer: &str, raw: raw::Actions) -> ActionRules {
         let allow = raw.allow.map(|list| list.0);
-        if allow.iter().flatten().any(|action| action.is_empty() || action.contains(char::is_whitespace)) {
-            let message = "names no action with \"\" or a blank in it; expected names such as \"send_group_msg\", or \"*\"";
-            self.report.refuse(&["consumer", consumer, "actions", "allow"], message);
+        for action in allow.iter().flatten().filter(|action| *action != "*") {
+            self.action(&["consumer", consumer, "actions", "allow"], action);
         }
         ActionRules { allow }
+    }
+
+    /// A name that no action has would be a rule that never applies.
+    fn action(&mut self, path: &[&str], name: &str) {
+        let action = ActionName::new(name);
+        if action.entry().is_none() {
+            let names: Vec<&str> = catalogue::all().iter().map(|action| action.name).collect();
+            let hint = closest(name, &names).map_or_else(
+                || "expected a name such as `send_group_msg`".to_owned(),
+                |meant| format!("did you mean `{meant}`?"),
+            );
+            self.report.refuse(path, format!("no OneBot implementation has an action {name:?}; {hint}"));
+        } else if !action.suffix().is_empty() {
+            self.report.refuse(path, format!("names a form of an action; write `{}`", action.base()));
+        }
     }
 
     fn calls(&mut self, raw: raw::Calls) -> hub::Config {
@@ -258,11 +273,7 @@ impl Resolver<'_, '_> {
         let mut timeouts = BTreeMap::new();
         for (action, Interval(timeout)) in raw.timeouts {
             let path = ["calls", "timeouts", &action];
-            if let Some(plain) =
-                action.strip_suffix("_async").or_else(|| action.strip_suffix("_rate_limited"))
-            {
-                self.report.refuse(&path, format!("names a form of an action; write `{plain}`"));
-            }
+            self.action(&path, &action);
             let timeout = self.interval(&path, Some(Interval(timeout)), defaults.timeout);
             timeouts.insert(action, timeout);
         }
