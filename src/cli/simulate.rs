@@ -193,7 +193,7 @@ impl Args {
     }
 }
 
-fn parse_duration(text: &str) -> Result<Duration, String> {
+pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
     let split = text.find(|char: char| char.is_ascii_alphabetic()).unwrap_or(text.len());
     let (number, unit) = text.split_at_checked(split).unwrap_or((text, ""));
     let seconds = match unit {
@@ -215,7 +215,7 @@ fn parse_share(text: &str) -> Result<f64, String> {
     parse_within(text, 1.0)
 }
 
-fn parse_within(text: &str, most: f64) -> Result<f64, String> {
+pub(super) fn parse_within(text: &str, most: f64) -> Result<f64, String> {
     let number = text.parse().ok().filter(|number| (0.0..=most).contains(number));
     number.ok_or_else(|| format!("'{text}' must be a number from 0 to {most}"))
 }
