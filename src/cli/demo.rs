@@ -8,6 +8,7 @@ mod show;
 mod stage;
 mod story;
 mod tally;
+mod yours;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -23,9 +24,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use self::bot::Report;
 use self::metrics::Metrics;
 use self::show::{Screen, Show};
-use self::stage::{Stage, YOURS};
+use self::stage::Stage;
 use self::story::{ACCOUNT, ACCOUNT_NAME, Story};
 use self::tally::{Tally, Witness};
+use self::yours::Yours;
 use super::FAILED;
 use super::simulate::{parse_duration, parse_within};
 use crate::simulator::Control;
@@ -108,7 +110,7 @@ async fn play(args: &Args, out: &mut dyn Write) -> Result<bool> {
     introduce(&stage, &mut screen)?;
 
     let started = Instant::now();
-    let mut audience = Audience { heard, tally: Tally::begin(), show: Show::begin() };
+    let mut audience = Audience { heard, tally: Tally::begin(), show: Show::begin(), told: 0 };
     tokio::select! {
         biased;
         () = signals.any() => {}
@@ -117,17 +119,15 @@ async fn play(args: &Args, out: &mut dyn Write) -> Result<bool> {
     }
     let rest = async {
         let metrics = audience.settle(stage.gateway.admin_address(), &mut screen).await?;
-        let Audience { heard, tally, .. } = audience;
+        let Audience { heard, tally, told, .. } = audience;
         // From here on nothing is counted, and no bot must wait to tell something.
         drop(heard);
-        let connections = stage.llonebot.control().total_connections();
-        let lasted = started.elapsed();
-        let ended = stage.end().await;
         let (events, own_messages) = events(&metrics);
-        let yours = [format!("consumer=\"{YOURS}\"")];
-        let yours = yours.each_ref().map(String::as_str);
-        let yours = (metrics.sum("deliveries_total", &yours), metrics.sum("calls_total", &yours));
-        let witness = Witness { events, own_messages, connections, yours, lasted, ended };
+        let (yours, lasted) = (Yours::of(&metrics), started.elapsed());
+        let llonebot = stage.llonebot.control().clone();
+        let ended = stage.end().await;
+        let connections = llonebot.total_connections();
+        let witness = Witness { told, events, own_messages, connections, yours, lasted, ended };
         Ok(tally.conclude(&witness, &mut screen)?)
     };
     tokio::select! {
@@ -138,36 +138,40 @@ async fn play(args: &Args, out: &mut dyn Write) -> Result<bool> {
 }
 
 fn introduce(stage: &Stage, screen: &mut Screen<'_>) -> io::Result<()> {
-    let (bots, operator) = (stage.gateway.address(), stage.gateway.admin_address());
+    let (bots, operator) = (stage.gateway.address(), format!("http://{}", stage.gateway.admin_address()));
     let token = stage.token.expose();
     let llonebot = stage.llonebot.address().map(|address| address.to_string()).unwrap_or_default();
+    let (llonebot, server) = (format!("ws://{llonebot}"), format!("ws://{bots}"));
     screen.line(format_args!(
         "\
-One LLOneBot account, shared by four bots. Everything runs in this process, on 127.0.0.1;
-QQ is simulated.
+One QQ account, shared by several bots. All of this runs in this process, on 127.0.0.1;
+QQ itself is simulated.
 
-  LLOneBot   ws://{llonebot}      account {ACCOUNT} {ACCOUNT_NAME}
-  gateway    ws://{bots}       for bots
-             http://{operator}     for the operator
-  bots       echo      connects to /                    answers who mentions it
-             greeter   connects to /?access_token=…     looks up who is speaking
-             archive   connects to /event               only listens
-             reverse   waits, the gateway connects      looks up the speaker's profile
+  LLOneBot   {llonebot:24}  account {ACCOUNT} {ACCOUNT_NAME}
+  gateway    {server:24}  for bots
+             {operator:24}  for the operator
+  bots       echo     connects to /                 answers whoever mentions it
+             greeter  connects to /?access_token=…  looks up who speaks in a group
+             archive  connects to /event            only listens
+             reverse  waits for the gateway         looks up the profile of who speaks
 
-Every bot hears every event. About event #7 each bot calls with \"echo\":\"7\": for LLOneBot these
-calls would be hard to tell apart, but the gateway returns each answer to the bot that asked.
+LLOneBot sees one client. Every bot hears every event, and calls as if it were alone: about
+event #7 they all use \"echo\":\"7\", and each must get the answer to its own question.
 
-Attach a bot of your own while this runs:
+To attach a bot of your own:
 
-  address    ws://{bots}
+  address    {server}
   token      {token}
   NoneBot    DRIVER=~aiohttp
-  (.env)     ONEBOT_WS_URLS=[\"ws://{bots}\"]
+  (.env)     ONEBOT_WS_URLS=[\"{server}\"]
              ONEBOT_ACCESS_TOKEN={token}
-  inside     curl http://{operator}/readyz
-             curl http://{operator}/metrics
 
-Ctrl-C ends the demo, with a summary.
+To look inside:
+
+  curl {operator}/readyz
+  curl {operator}/metrics
+
+Ctrl-C ends the demo and sums it up.
 "
     ))
 }
@@ -177,6 +181,8 @@ struct Audience {
     heard: mpsc::Receiver<Report>,
     tally: Tally,
     show: Show,
+    /// Events that were made to happen.
+    told: u64,
 }
 
 impl Audience {
@@ -184,19 +190,19 @@ impl Audience {
     async fn watch(&mut self, stage: &Stage, args: &Args, screen: &mut Screen<'_>) -> Result<()> {
         let llonebot: &Control = stage.llonebot.control();
         let mut story = Story::begin();
-        let mut left = args.events.unwrap_or(u64::MAX);
+        let most = args.events.unwrap_or(u64::MAX);
         let mut ticks = interval(Duration::from_secs_f64(args.rate.recip()));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut yours = Yours::default();
-        while left > 0 && !screen.is_closed() {
+        while self.told < most && !screen.is_closed() {
             tokio::select! {
                 biased; // what has happened is shown before more happens
                 Some(report) = self.heard.recv() => self.note(report),
                 _ = ticks.tick() => {
                     story.go_on(llonebot).await;
-                    left -= 1;
+                    self.told += 1;
                 }
                 _ = looks.tick() => {
                     let metrics = Metrics::read(stage.gateway.admin_address()).await?;
@@ -218,7 +224,9 @@ impl Audience {
                 self.note(report);
             }
             self.show.catch_up(screen)?;
-            if self.tally.is_settled(events(&metrics).0) || Instant::now() > deadline {
+            let (events, _) = events(&metrics);
+            let settled = events >= self.told && self.tally.is_settled(events);
+            if settled || Instant::now() > deadline {
                 return Ok(metrics);
             }
             if let Ok(Some(report)) = timeout(LOOK, self.heard.recv()).await {
@@ -238,35 +246,6 @@ fn events(metrics: &Metrics) -> (u64, u64) {
     let of = |kind| metrics.sum("events_total", &[&format!("type=\"{kind}\"")]);
     let all = ["message", "notice", "request", "other"].map(of);
     (all.iter().sum(), of("message_sent"))
-}
-
-/// What was last seen of the user's own bot.
-#[derive(Default, PartialEq)]
-struct Yours {
-    sessions: u64,
-    calls: u64,
-    ok: u64,
-}
-
-impl Yours {
-    fn look(&mut self, metrics: &Metrics, show: &Show, screen: &mut Screen<'_>) -> io::Result<()> {
-        let consumer = format!("consumer=\"{YOURS}\"");
-        let now = Self {
-            sessions: metrics.sum("sessions", &[&consumer]),
-            calls: metrics.sum("calls_total", &[&consumer]),
-            ok: metrics.sum("calls_total", &[&consumer, "outcome=\"ok\""]),
-        };
-        if now.sessions != self.sessions {
-            let what = if now.sessions > self.sessions { "attached" } else { "left" };
-            show.aside(YOURS, format_args!("{what}; {} connected now", now.sessions), screen)?;
-        }
-        if now.calls != self.calls {
-            let (calls, ok) = (now.calls - self.calls, now.ok - self.ok);
-            show.aside(YOURS, format_args!("{calls} calls answered, {ok} of them ok"), screen)?;
-        }
-        *self = now;
-        Ok(())
-    }
 }
 
 /// Ctrl-C and SIGTERM.

@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use super::bot::{self, Bot, Report};
 use super::question::Part;
 use super::story::ACCOUNT;
+use super::yours::YOURS;
 use crate::app::{Drained, Gateway, StartError};
 use crate::config::Config;
 use crate::downstream::{Consumer, ReverseWs};
@@ -22,8 +23,6 @@ use crate::policy::Secret;
 use crate::simulator::{self, Simulator};
 use crate::upstream::{self, Endpoint};
 
-/// The consumer that is left for a bot of the user.
-pub(super) const YOURS: &str = "yours";
 /// The usual ports, taken if they are free: those of `gateway.toml`.
 const SERVER_PORT: u16 = 6700;
 const ADMIN_PORT: u16 = 6701;

@@ -8,6 +8,7 @@ use super::bot::Report;
 use super::question::{Part, Verdict};
 use super::show::{Screen, milliseconds};
 use super::stage::Ended;
+use super::yours::{YOURS, Yours};
 
 /// Latest waits of a bot that the median is taken of.
 const WAITS: usize = 10_000;
@@ -35,14 +36,15 @@ struct Score {
 
 /// What others say: the gateway's metrics, the simulator.
 pub(super) struct Witness {
-    /// Events LLOneBot sent for bots.
+    /// Events that were made to happen.
+    pub(super) told: u64,
+    /// Events from LLOneBot that are for every bot; more than `told` if the user's own bot caused some.
     pub(super) events: u64,
-    /// … and those about what the account itself said.
+    /// Events about what the account itself said, which no bot here has asked for.
     pub(super) own_messages: u64,
     /// Connections that LLOneBot saw.
     pub(super) connections: u64,
-    /// Deliveries and calls of the user's own bot.
-    pub(super) yours: (u64, u64),
+    pub(super) yours: Yours,
     /// How long it all took.
     pub(super) lasted: Duration,
     pub(super) ended: Ended,
@@ -71,20 +73,21 @@ impl Tally {
 
     /// Writes the summary, and returns whether every promise was kept.
     pub(super) fn conclude(&self, witness: &Witness, screen: &mut Screen<'_>) -> io::Result<bool> {
-        let own = witness.own_messages;
-        screen.line("")?;
-        screen.line(format_args!("Summary of {:.1} s", witness.lasted.as_secs_f64()))?;
-        screen.line("")?;
-        screen
-            .line(format_args!("  events from LLOneBot  {:>6}   and {own} own messages", witness.events))?;
-        screen.line(format_args!("  connections it saw    {:>6}", witness.connections))?;
-        screen.line("")?;
+        screen.line(format_args!("\nSummary of {:.1} s\n", witness.lasted.as_secs_f64()))?;
+        screen.line(format_args!("  events from LLOneBot {:>5}", witness.events))?;
+        screen.line(format_args!(
+            "  own messages         {:>5}  only for bots with `self_messages = true`; none here",
+            witness.own_messages
+        ))?;
+        screen.line(format_args!("  connections it saw   {:>5}\n", witness.connections))?;
         screen.line("  bot       events   calls      ok  failed  misdelivered       p50       max")?;
         for score in &self.scores {
             screen.line(score)?;
         }
-        if let (events, calls @ 1..) | (events @ 1.., calls) = witness.yours {
-            screen.line(format_args!("  yours    {events:>7} {calls:>7}"))?;
+        let Yours { events, calls, ok, .. } = witness.yours;
+        if events + calls > 0 {
+            let failed = calls - ok;
+            screen.line(format_args!("  {YOURS:8} {events:>7} {calls:>7} {ok:>7} {failed:>7}"))?;
         }
         screen.line("")?;
         let promises = self.promises(witness);
@@ -95,22 +98,18 @@ impl Tally {
     }
 
     fn promises(&self, witness: &Witness) -> [(String, bool); 5] {
+        let bots = Part::ALL.len();
         let sum = |count: fn(&Score) -> u64| self.scores.iter().map(count).sum::<u64>();
         let (asked, own) = (sum(|score| score.asked), sum(|score| score.own));
         let (foreign, failed) = (sum(|score| score.foreign), sum(|score| score.failed));
+        let Witness { events, told, connections, ended: Ended { drained, farewells }, .. } = *witness;
         let first = self.scores.first().map(|score| score.digest);
-        let alike =
-            self.scores.iter().all(|score| score.heard == witness.events && Some(score.digest) == first);
-        let Ended { drained, farewells } = witness.ended;
-        let stayed = self.scores.iter().all(|score| !score.left);
+        let alike = self.scores.iter().all(|score| score.heard == events && Some(score.digest) == first);
         [
-            ("LLOneBot saw one connection".to_owned(), witness.connections == 1),
+            ("LLOneBot saw one connection".to_owned(), connections == 1),
             (
-                format!(
-                    "every bot heard all {} events, once, in the same order, byte for byte",
-                    witness.events
-                ),
-                alike,
+                format!("every bot heard all {events} events, once, in the same order, byte for byte"),
+                alike && events >= told,
             ),
             (
                 format!(
@@ -118,13 +117,10 @@ impl Tally {
                 ),
                 own == asked && foreign == 0,
             ),
-            ("no bot lost its connection".to_owned(), stayed),
+            ("no bot lost its connection".to_owned(), self.scores.iter().all(|score| !score.left)),
             (
-                format!(
-                    "at the end {farewells} of {} bots were told goodbye, and nothing was left over",
-                    Part::ALL.len()
-                ),
-                farewells == Part::ALL.len() && drained.tasks_left == 0 && drained.calls_left == 0,
+                format!("at the end {farewells} of {bots} bots were told goodbye, and nothing was left over"),
+                farewells == bots && drained.tasks_left == 0 && drained.calls_left == 0,
             ),
         ]
     }
@@ -199,5 +195,100 @@ impl std::fmt::Display for Score {
             time(median),
             time(median.map(|_| self.longest)),
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::Drained;
+    use crate::cli::demo::bot::Answer;
+
+    fn heard(part: Part, number: u64, digest: u64) -> Report {
+        Report::Heard { part, number, digest, text: "{}".into(), asks: part == Part::Echo }
+    }
+
+    fn answered(verdict: Verdict) -> Report {
+        let answer = Answer { action: "get_msg", took: Duration::from_millis(2), verdict };
+        Report::Answered { part: Part::Echo, number: 1, answer, asks: false }
+    }
+
+    /// One event that everybody heard, and one call.
+    fn tally(verdict: Verdict) -> Tally {
+        let mut tally = Tally::begin();
+        for part in Part::ALL {
+            tally.note(&heard(part, 1, 42));
+        }
+        tally.note(&answered(verdict));
+        tally
+    }
+
+    fn own() -> Verdict {
+        Verdict::Own("hello".to_owned())
+    }
+
+    fn witness() -> Witness {
+        Witness {
+            told: 1,
+            events: 1,
+            own_messages: 0,
+            connections: 1,
+            yours: Yours::default(),
+            lasted: Duration::from_secs(1),
+            ended: Ended { drained: Drained { tasks_left: 0, calls_left: 0 }, farewells: 4 },
+        }
+    }
+
+    fn broken(tally: &Tally, witness: &Witness) -> Vec<String> {
+        let mut out = Vec::new();
+        let kept = tally.conclude(witness, &mut Screen::new(&mut out)).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let broken: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("  BROKEN  ")).collect();
+        assert_eq!(kept, broken.is_empty());
+        broken.into_iter().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn promises_are_kept_when_all_went_well() {
+        assert!(tally(own()).is_settled(1));
+        assert_eq!(broken(&tally(own()), &witness()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn each_broken_promise_is_told() {
+        let foreign = tally(Verdict::Foreign);
+        assert!(broken(&foreign, &witness())[0].ends_with("0 of 1, 0 failed, 1 misdelivered"));
+        let failed = tally(Verdict::Failed("retcode 1502".to_owned()));
+        assert!(broken(&failed, &witness())[0].ends_with("0 of 1, 1 failed, 0 misdelivered"));
+
+        let mut repeated = tally(own());
+        repeated.note(&Report::Stray(Part::Greeter));
+        assert!(broken(&repeated, &witness())[0].ends_with("1 of 1, 0 failed, 1 misdelivered"));
+
+        let mut changed = tally(own());
+        changed.note(&heard(Part::Archive, 1, 43));
+        assert!(broken(&changed, &witness())[0].starts_with("every bot heard all 1 events"));
+        let lost = Witness { told: 2, ..witness() };
+        assert!(broken(&tally(own()), &lost)[0].starts_with("every bot heard all 1 events"));
+
+        let twice = Witness { connections: 2, ..witness() };
+        assert_eq!(broken(&tally(own()), &twice), ["LLOneBot saw one connection"]);
+        let mut left = tally(own());
+        left.note(&Report::Left(Part::Reverse));
+        assert_eq!(broken(&left, &witness()), ["no bot lost its connection"]);
+        let drained = Drained { tasks_left: 1, calls_left: 0 };
+        let hard = Witness { ended: Ended { drained, farewells: 3 }, ..witness() };
+        assert!(broken(&tally(own()), &hard)[0].starts_with("at the end 3 of 4 bots"));
+    }
+
+    #[test]
+    fn an_open_question_is_waited_for() {
+        let mut tally = Tally::begin();
+        for part in Part::ALL {
+            tally.note(&heard(part, 1, 42));
+        }
+        assert!(!tally.is_settled(1));
+        tally.note(&answered(own()));
+        assert!(tally.is_settled(1) && !tally.is_settled(2));
     }
 }
