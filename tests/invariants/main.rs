@@ -1,0 +1,18 @@
+//! What must stay true whatever bots, LLOneBot and the network between them do: the whole gateway
+//! in memory, on a clock that only moves while everybody waits.
+//!
+//! A test that says "nothing comes" waits on that clock; it costs no time.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod bot;
+mod calls;
+mod echoes;
+mod events;
+mod gateway;
+mod upstream;
