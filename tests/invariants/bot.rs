@@ -132,6 +132,12 @@ impl Bot {
         all
     }
 
+    /// Says goodbye, and waits until the session has noticed.
+    pub(crate) async fn leave(mut self) -> CloseReason {
+        self.socket.close(None).await.unwrap();
+        self.closed().await.1
+    }
+
     /// Leaves without a word, and waits until the session has noticed.
     pub(crate) async fn hang_up(self) -> CloseReason {
         drop(self.socket);
