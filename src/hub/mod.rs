@@ -168,7 +168,7 @@ impl Hub {
             self.journal.expire(now);
             let next = {
                 let mut core = self.core();
-                let next = core.expire(now, &self.metrics);
+                let next = self.making_room(&mut core, |core| core.expire(now, &self.metrics));
                 self.report(&core);
                 next
             };
@@ -224,7 +224,9 @@ impl Hub {
     /// calls fail; it is not used until it is proven. `wake` fires when there are calls to send.
     pub fn link_opened(&self, wake: Arc<Notify>) -> LinkId {
         let mut core = self.core();
-        let link = core.open_link(wake, "a new connection from LLOneBot took its place");
+        let link = self.making_room(&mut core, |core| {
+            core.open_link(wake, "a new connection from LLOneBot took its place")
+        });
         self.report(&core);
         self.update(|state| {
             state.link = LinkState::Proving;
@@ -252,7 +254,7 @@ impl Hub {
             return Err(WrongAccount { expected, found: self_id });
         }
         let mut core = self.core();
-        if core.prove_link(link, Instant::now()) {
+        if self.making_room(&mut core, |core| core.prove_link(link, Instant::now())) {
             self.deadline_moved.notify_one();
             self.metrics.connects.inc();
             self.report(&core);
@@ -271,7 +273,7 @@ impl Hub {
     /// never opened, changes nothing but the reason shown.
     pub fn link_lost(&self, link: LinkId, why: &str) {
         let mut core = self.core();
-        if core.close_link(link, why) {
+        if self.making_room(&mut core, |core| core.close_link(link, why)) {
             self.report(&core);
             self.show_down(why);
         }
@@ -300,13 +302,7 @@ impl Hub {
     /// `link` is not the one in use any more.
     #[must_use]
     pub fn take_calls(&self, link: LinkId, bytes: usize, calls: &mut Vec<(CallId, Call)>) -> bool {
-        let mut core = self.core();
-        let was_full = !core.has_room();
-        let current = core.take_calls(link, bytes, calls);
-        if was_full && core.has_room() {
-            self.room.notify_waiters();
-        }
-        current
+        self.making_room(&mut self.core(), |core| core.take_calls(link, bytes, calls))
     }
 
     /// Hands replies to those who wait for them, in order.
@@ -350,6 +346,16 @@ impl Hub {
     fn core(&self) -> MutexGuard<'_, Core> {
         // The core never panics between changes that belong together.
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does what may take calls out of the queue, and wakes those who wait for room in it.
+    fn making_room<T>(&self, core: &mut Core, change: impl FnOnce(&mut Core) -> T) -> T {
+        let was_full = !core.has_room();
+        let result = change(core);
+        if was_full && core.has_room() {
+            self.room.notify_waiters();
+        }
+        result
     }
 
     fn report(&self, core: &Core) {
