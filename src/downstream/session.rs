@@ -137,7 +137,7 @@ impl Session {
             if let Err(reason) = self.turn() {
                 return reason;
             }
-            if draining && self.calls.is_empty() && self.out.is_empty() {
+            if draining && self.held.is_none() && self.calls.is_empty() && self.out.is_empty() {
                 return CloseReason::Shutdown;
             }
             let full = self.out.is_full();
