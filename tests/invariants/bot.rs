@@ -7,7 +7,7 @@ use onebot_gateway::net::websocket::Role;
 use onebot_gateway::onebot::CloseReason;
 use tokio::io::DuplexStream;
 use tokio::task::JoinHandle;
-use tokio::time::{Duration, timeout};
+use tokio::time::{Duration, Instant, timeout, timeout_at};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::Role as Side;
@@ -132,10 +132,18 @@ impl Bot {
         all
     }
 
-    /// Says goodbye, and waits until the session has noticed.
-    pub(crate) async fn leave(mut self) -> CloseReason {
-        self.socket.close(None).await.unwrap();
-        self.closed().await.1
+    /// Everything but meta events that comes within `time`.
+    pub(crate) async fn heard_for(&mut self, time: Duration) -> Vec<Heard> {
+        let end = Instant::now() + time;
+        let mut all = Vec::new();
+        while let Ok(heard) = timeout_at(end, hear(&mut self.socket)).await {
+            match heard {
+                Heard::Meta(_) => {}
+                Heard::Closed(_) | Heard::Gone => panic!("the session ended: {heard:?}"),
+                heard => all.push(heard),
+            }
+        }
+        all
     }
 
     /// Leaves without a word, and waits until the session has noticed.

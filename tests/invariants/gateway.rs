@@ -123,6 +123,20 @@ impl Gateway {
         link
     }
 
+    /// The same for a link that ends after everything else, as `app` has it.
+    pub(crate) async fn link_that_outlives_drain(&self) -> (Upstream, Link) {
+        let (ours, theirs) = duplex(PIPE);
+        let (hub, config) = (Arc::clone(&self.hub), self.setup.link.clone());
+        let shutdown = Shutdown { drain: self.shutdown.abort.clone(), abort: self.shutdown.abort.clone() };
+        let link = self
+            .tasks
+            .spawn(async move { run_link(established(ours), Role::Client, hub, &config, &shutdown).await });
+        let mut upstream = Upstream::new(theirs);
+        upstream.lifecycle().await;
+        self.up().await;
+        (upstream, link)
+    }
+
     /// A link whose other side the test speaks itself, in use when this returns.
     pub(crate) async fn link_by_hand(&self) -> (Upstream, Link) {
         let (mut upstream, link) = self.unproven_by_hand();

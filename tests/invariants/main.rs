@@ -11,13 +11,19 @@
 )]
 
 mod bot;
+mod bounds;
 mod calls;
+mod chaos;
+mod drain;
 mod echoes;
 mod events;
 mod gateway;
+mod heartbeats;
 mod late_answers;
 mod link_loss;
+mod liveness;
 mod rules;
 mod slots;
+mod stalled;
 mod streams;
 mod upstream;

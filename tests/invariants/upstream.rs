@@ -88,6 +88,28 @@ impl Upstream {
         }
     }
 
+    /// Reads and answers pings, but no call and no question, until the gateway hangs up.
+    pub(crate) async fn reads_without_answering(&mut self) {
+        while self.socket.next().await.is_some_and(|frame| frame.is_ok()) {}
+    }
+
+    /// The code with which the gateway closes the link.
+    pub(crate) async fn closed(&mut self) -> Option<u16> {
+        let closed = async {
+            loop {
+                match self.socket.next().await? {
+                    Ok(Message::Close(frame)) => return frame.map(|frame| frame.code.into()),
+                    Ok(_) => {}
+                    Err(_) => return None,
+                }
+            }
+        };
+        let code = timeout(HOUR, closed).await.expect("the link goes on");
+        // Answers the close frame.
+        self.reads_without_answering().await;
+        code
+    }
+
     /// `None` when the gateway has hung up.
     pub(crate) async fn next_call(&mut self) -> Option<Call> {
         loop {
