@@ -74,14 +74,12 @@ async fn calls_of_a_consumer_keep_their_order() {
     let mut random = StdRng::seed_from_u64(2);
     for _ in 0..300 {
         let sent = loop {
-            match timeout(Duration::from_millis(1), upstream.call()).await {
-                Ok(call) => break call,
-                Err(_) => {
-                    let any = random.random_range(0..open.len());
-                    let call: Call = open.swap_remove(any);
-                    upstream.send(call.ok("null")).await;
-                }
+            if let Ok(call) = timeout(Duration::from_millis(1), upstream.call()).await {
+                break call;
             }
+            let any = random.random_range(0..open.len());
+            let call: Call = open.swap_remove(any);
+            upstream.send(call.ok("null")).await;
         };
         let said = field(sent.params.get(), "q");
         let (name, number) = said.as_str().unwrap().split_once(' ').unwrap();

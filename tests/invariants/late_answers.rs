@@ -97,7 +97,7 @@ async fn an_answer_with_an_echo_of_nobody_is_counted_and_swallowed() {
         "[]",
     ];
     let frame = |echo: &str| format!(r#"{{"status":"ok","retcode":0,"data":"cookies","echo":{echo}}}"#);
-    upstream.send_all(echoes.map(|echo| frame(echo))).await;
+    upstream.send_all(echoes.map(frame)).await;
     upstream.send(r#"{"status":"ok","retcode":0,"data":"cookies"}"#).await;
     all_quiet(&mut bots).await;
     assert_eq!(gateway.odd_frames("unknown_echo"), echoes.len() as u64 + 1);
