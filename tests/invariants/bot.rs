@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use onebot_gateway::net::websocket::Role;
 use onebot_gateway::onebot::CloseReason;
-use tokio::io::DuplexStream;
+use tokio::io::{AsyncWriteExt, DuplexStream};
 use tokio::task::JoinHandle;
 use tokio::time::{Duration, Instant, timeout, timeout_at};
 use tokio_tungstenite::WebSocketStream;
@@ -57,6 +57,11 @@ impl Bot {
             self.socket.feed(Message::text(text)).await.unwrap();
         }
         self.socket.flush().await.unwrap();
+    }
+
+    /// Sends bytes as they are, for what no WebSocket library would write.
+    pub(crate) async fn send_raw(&mut self, bytes: &[u8]) {
+        self.socket.get_mut().write_all(bytes).await.unwrap();
     }
 
     /// The next frame that says something. Fails after an hour without any.

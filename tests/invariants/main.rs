@@ -16,6 +16,7 @@ mod calls;
 mod chaos;
 mod drain;
 mod echoes;
+mod endings;
 mod events;
 mod gateway;
 mod heartbeats;

@@ -114,6 +114,26 @@ async fn a_session_that_would_rather_reconnect_than_miss_is_closed() {
     assert_eq!(bot.closed().await.1, CloseReason::Lagging);
 }
 
+#[tokio::test(start_paused = true)]
+async fn lag_is_that_of_the_slowest_session_and_goes_with_it() {
+    let gateway = Gateway::new();
+    let (mut upstream, _link) = gateway.link_by_hand().await;
+    let consumer = gateway.consumer("bot");
+    let mut quick = gateway.attach(&consumer);
+    let slow = gateway.attach_over(&consumer, Channel::Universal, Role::Server, 16);
+    quick.meta().await;
+    let lag = || {
+        gateway.hub.report_lag();
+        gateway.metric(r#"lag_events{consumer="bot"}"#)
+    };
+    assert_eq!(lag(), 0);
+    emit(&gateway, &mut upstream, 0, 5000).await;
+    quick.heard_until_quiet().await;
+    assert!(lag() > 1000, "{}", lag());
+    slow.hang_up().await;
+    assert_eq!(lag(), 0);
+}
+
 /// In pieces, since what one read of the link brings is one segment and as such in or out of the journal.
 async fn emit(gateway: &Gateway, upstream: &mut Upstream, from: usize, count: usize) {
     let numbers: Vec<usize> = (from..from + count).collect();

@@ -1,5 +1,7 @@
 //! NapCat's stream actions: several frames answer one call.
 
+use onebot_gateway::downstream::Channel;
+use onebot_gateway::net::websocket::Role;
 use tokio::time::{Duration, timeout};
 
 use crate::bot::{Bot, Heard, field, retcode};
@@ -147,6 +149,33 @@ async fn a_stream_keeps_its_slot_to_the_last_frame() {
     upstream.send(last(&stream)).await;
     bot.reply().await;
     assert_eq!(timeout(Duration::from_secs(1), upstream.call()).await.unwrap().action, "get_msg");
+}
+
+/// Nobody waits for a bot that does not read, and nothing is kept for it without bound.
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_comes_faster_than_it_is_taken_is_given_up_with_an_answer() {
+    const FRAMES: usize = 20_000;
+    let gateway = Gateway::with(|setup| setup.calls.in_flight = 1);
+    let (mut upstream, _link) = gateway.link_by_hand().await;
+    let consumer = gateway.consumer("bot");
+    let mut bot = gateway.attach_over(&consumer, Channel::Universal, Role::Server, 1000);
+    bot.meta().await;
+    bot.call(ACTION, "{}", "1").await;
+    let stream = upstream.call().await;
+    upstream.send_all((0..FRAMES).map(|index| chunk(&stream, index))).await;
+    upstream.send(last(&stream)).await;
+    upstream.hears_no_call_for(Duration::from_secs(1)).await;
+
+    let heard = bot.heard_until_quiet().await;
+    let (end, chunks) = heard.split_last().unwrap();
+    assert!(chunks.len() < FRAMES);
+    for (index, heard) in chunks.iter().enumerate() {
+        assert_eq!(heard, &as_bot_sees(&chunk(&stream, index), &stream, "1"));
+    }
+    let Heard::Reply(end) = end else { panic!("{end:?}") };
+    assert_eq!((retcode(end), field(end, "echo")), (1503, 1.into()));
+    bot.call("get_msg", "{}", "2").await;
+    assert_eq!(upstream.call().await.action, "get_msg");
 }
 
 /// A bot that may use streams and has read its first event.
