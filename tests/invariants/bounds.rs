@@ -27,12 +27,15 @@ async fn memory_is_bounded_whatever_consumers_do() {
     for sent in 1..=1000 {
         upstream.send(event(&"x".repeat(SIZE))).await;
         gateway.has_appended(sent).await;
+        // Over all this time heartbeats and pings are due too.
+        sleep(Duration::from_millis(25)).await;
         assert!(gateway.metric("journal_bytes") as usize <= JOURNAL + SEGMENT);
     }
     for n in 0..10 {
         let taken = gateway.metric(&format!(r#"deliveries_total{{consumer="bot{n}"}}"#)) as usize;
         let queued = taken * SIZE;
         assert!(queued <= Outgoing::HIGH_WATER + SEGMENT + PIPE, "{queued}");
+        assert_eq!(gateway.metric(&format!(r#"sessions{{consumer="bot{n}"}}"#)), 1);
     }
 }
 

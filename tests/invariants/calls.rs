@@ -99,6 +99,14 @@ async fn events_and_replies_keep_their_order() {
     }
 }
 
+/// The same with sessions that look while the link is still at it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_and_replies_keep_their_order_on_two_threads() {
+    for seed in 0..200 {
+        events_and_replies_keep_their_order_with(seed).await;
+    }
+}
+
 async fn events_and_replies_keep_their_order_with(seed: u64) {
     let mut random = StdRng::seed_from_u64(seed);
     let gateway = Gateway::new();
