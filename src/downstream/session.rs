@@ -97,6 +97,8 @@ struct Session {
     held: Option<(Call, Option<Echo>)>,
     caller: Caller,
     calls: FuturesUnordered<OpenCall>,
+    /// Whose calls and events these are, once that is known.
+    account: Option<i64>,
     /// The events' side, there once the account is known.
     reader: Option<Reader>,
     state: watch::Receiver<State>,
@@ -119,6 +121,7 @@ impl Session {
             held: None,
             caller: bot.caller.clone(),
             calls: FuturesUnordered::new(),
+            account: None,
             reader: None,
             state: bot.hub.watch(),
             write_deadline: None,
@@ -281,16 +284,15 @@ impl Session {
     /// Begins with the events once the account is known, and ends if it becomes another one.
     fn follow_account(&mut self) -> Result<(), CloseReason> {
         let Some(self_id) = self.state.borrow_and_update().self_id else { return Ok(()) };
-        match &self.reader {
-            Some(reader) if reader.self_id() != self_id => Err(CloseReason::AccountChanged),
-            None if self.channel != Channel::Api => {
-                self.reader = Some(Reader::attach(&self.bot, self_id));
-                // The first frame: NoneBot makes its bot out of it, ncatbot reads self_id.
-                self.out.push_text(meta::lifecycle_connect(unix_time(), self_id).as_bytes());
-                Ok(())
-            }
-            _ => Ok(()),
+        if self.account.is_some_and(|known| known != self_id) {
+            return Err(CloseReason::AccountChanged);
         }
+        if self.account.replace(self_id).is_none() && self.channel != Channel::Api {
+            self.reader = Some(Reader::attach(&self.bot, self_id));
+            // The first frame: NoneBot makes its bot out of it, ncatbot reads self_id.
+            self.out.push_text(meta::lifecycle_connect(unix_time(), self_id).as_bytes());
+        }
+        Ok(())
     }
 
     /// Our own heartbeat, whose `online` is the truth about the account. One that finds no room
