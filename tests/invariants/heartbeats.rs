@@ -1,5 +1,7 @@
 //! The gateway's own meta events: what makes a framework believe in its bot.
 
+use onebot_gateway::downstream::Channel;
+use onebot_gateway::net::websocket::Role;
 use onebot_gateway::onebot::CloseReason;
 use onebot_gateway::simulator::{self, Simulator};
 use tokio::time::{Duration, Instant, timeout};
@@ -106,11 +108,15 @@ async fn another_account_ends_the_sessions_of_the_one_before() {
     let (upstream, _link) = gateway.link_by_hand().await;
     let mut bot = gateway.attach(&gateway.consumer("bot"));
     assert_eq!(bot.meta().await["self_id"], SELF_ID);
+    // It hears no events, but its calls are meant for the account all the same.
+    let consumer = gateway.consumer("caller");
+    let caller = gateway.attach_over(&consumer, Channel::Api, Role::Server, 64 << 10);
     drop(upstream);
     let (mut upstream, _link) = gateway.unproven_by_hand();
     upstream.self_id = 20_002_000;
     upstream.lifecycle().await;
     assert_eq!(bot.closed().await, (Some(1012), CloseReason::AccountChanged));
+    assert_eq!(caller.closed().await, (Some(1012), CloseReason::AccountChanged));
     let mut bot = gateway.attach(&gateway.consumer("bot"));
     assert_eq!(bot.meta().await["self_id"], 20_002_000);
 }
