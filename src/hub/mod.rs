@@ -1,6 +1,6 @@
 //! The middle of one account: the state of its link, the calls under way, who is attached.
 //!
-//! [`Hub`] is the handle that everybody shares. What it decides is in [`core`], which is
+//! [`Hub`] is the handle that everybody shares. What it decides is in `core`, which is
 //! synchronous and pure; the handle adds the lock, the wake-ups and the journal.
 
 mod attach;

@@ -105,7 +105,7 @@ impl Outgoing {
         self.stage(bytes);
     }
 
-    /// Writes once, as much as the peer takes, up to [`MAX_SLICES`] slices. Returns the number
+    /// Writes once, as much as the peer takes, up to `MAX_SLICES` slices. Returns the number
     /// of bytes that left. Cancel safe: what was not written stays queued.
     ///
     /// # Errors
