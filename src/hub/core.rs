@@ -1,7 +1,7 @@
 //! What the middle decides: where a call goes and which answer is whose. Synchronous and pure:
 //! no socket, no clock of its own, no task.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -111,6 +111,11 @@ struct Waiting {
     slot: oneshot::Sender<Reply>,
     deadline: Instant,
 }
+
+const UNANSWERED_IN_TIME: &str = "LLOneBot did not answer in time (calls.timeout, calls.timeouts); it may still do \
+                                  what was asked, so check before you send it again";
+const UNSENT_IN_TIME: &str = "LLOneBot did not take the call in time (calls.timeout, calls.timeouts); it was not sent, \
+                              so it may be sent again";
 
 /// How many given-up calls are remembered.
 const REMEMBERED: usize = 1024;
@@ -274,13 +279,13 @@ impl Core {
             self.queued_bytes = self.queued_bytes.saturating_sub(late.call.params.len());
             answer(late.slot, self.down_reply());
         }
-        let overdue: Vec<CallId> =
+        let overdue: BTreeSet<CallId> =
             self.pending.iter().filter(|(_, open)| open.deadline <= now).map(|(id, _)| *id).collect();
+        let unsent = self.withdraw(&overdue);
         for id in overdue {
             let Some(open) = self.pending.remove(&id) else { continue };
             self.give_up(id);
-            let message = "LLOneBot did not answer in time (calls.timeout, calls.timeouts); it may still do \
-                           what was asked, so check before you send it again";
+            let message = if unsent.contains(&id) { UNSENT_IN_TIME } else { UNANSWERED_IN_TIME };
             if !open.finish(Reply::refusal(Retcode::NoAnswer, Outcome::Timeout, message)) {
                 metrics.odd_frame(OddFrame::Abandoned);
             }
@@ -306,6 +311,22 @@ impl Core {
 
     pub(super) fn waiting_calls(&self) -> usize {
         self.waiting.len()
+    }
+
+    /// Takes back those of `overdue` that the link has not taken: they must not happen any more.
+    fn withdraw(&mut self, overdue: &BTreeSet<CallId>) -> BTreeSet<CallId> {
+        let mut unsent = BTreeSet::new();
+        if let Some(link) = self.link.as_mut().filter(|_| !overdue.is_empty()) {
+            link.outbox.retain(|(id, call)| {
+                let keep = !overdue.contains(id);
+                if !keep {
+                    self.queued_bytes = self.queued_bytes.saturating_sub(call.params.len());
+                    unsent.insert(*id);
+                }
+                keep
+            });
+        }
+        unsent
     }
 
     fn send(&mut self, call: Call, slot: Slot, deadline: Instant) {
@@ -398,4 +419,36 @@ impl Open {
 
 fn answer(slot: oneshot::Sender<Reply>, reply: Reply) -> bool {
     slot.send(reply).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::onebot::ActionName;
+    use crate::telemetry::Metrics;
+
+    #[test]
+    fn a_call_that_was_not_sent_in_time_is_taken_back() {
+        let metrics = Metrics::new().unwrap().link("main");
+        let mut core = Core::new(Config::default());
+        let now = Instant::now();
+        let link = core.open_link(Arc::default(), "");
+        core.prove_link(link, now);
+        let call = Call { action: ActionName::new("send_msg"), params: Bytes::from_static(b"{}") };
+        let (sent, mut sent_answer) = oneshot::channel();
+        let (unsent, mut unsent_answer) = oneshot::channel();
+        let mut calls = Vec::new();
+        core.dispatch(call.clone(), sent, now);
+        assert!(core.take_calls(link, 1, &mut calls));
+        core.dispatch(call, unsent, now);
+
+        core.expire(now + Duration::from_secs(31), &metrics);
+        let text = |answer: &mut oneshot::Receiver<Reply>| {
+            String::from_utf8(answer.try_recv().unwrap().unwrap().text.to_vec()).unwrap()
+        };
+        assert!(text(&mut sent_answer).contains("may still do"));
+        assert!(text(&mut unsent_answer).contains("was not sent"));
+        assert!(core.take_calls(link, usize::MAX, &mut calls));
+        assert_eq!((calls.len(), core.open_calls(), core.queued_bytes), (1, 0, 0));
+    }
 }

@@ -172,11 +172,7 @@ impl<'a> Session<'a> {
                         return ending(ended, self.config.max_frame);
                     }
                 }
-                () = self.wake.notified(), if !self.out.is_full() => {
-                    if self.out.is_empty() {
-                        self.health.took = Instant::now();
-                    }
-                }
+                () = self.wake.notified(), if !self.out.is_full() => {}
                 Some((topic, reply)) = self.questions.next(), if !self.questions.is_empty() => {
                     if let Err(ending) = self.learn(topic, &reply) {
                         return ending;
@@ -196,6 +192,9 @@ impl<'a> Session<'a> {
         }
         let room = Outgoing::HIGH_WATER - self.out.len();
         let current = self.hub.take_calls(self.link, room, &mut self.calls);
+        if self.out.is_empty() && !self.calls.is_empty() {
+            self.health.took = Instant::now();
+        }
         for (id, call) in self.calls.drain(..) {
             self.scratch.clear();
             let params_at = encode_call(&call.action, id, &mut self.scratch);
@@ -359,6 +358,9 @@ impl<'a> Session<'a> {
         }
         if now - health.pinged >= self.config.ping {
             health.pinged = now;
+            if self.out.is_empty() {
+                health.took = now;
+            }
             self.out.shrink();
             self.out.push_frame(Opcode::Ping, []);
         }
