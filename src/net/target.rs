@@ -58,10 +58,16 @@ impl Target {
         self.uri.authority().map_or("", http::uri::Authority::as_str)
     }
 
-    /// Path and query, as they go on the request line.
+    /// Path and query, as they go on the request line: with a slash even if the URL has none before its query.
     #[must_use]
-    pub fn path_and_query(&self) -> &str {
-        self.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str)
+    pub fn path_and_query(&self) -> String {
+        self.uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string)
+    }
+
+    /// The query, which may carry a token.
+    #[must_use]
+    pub fn query(&self) -> Option<&str> {
+        self.uri.query()
     }
 }
 
@@ -87,6 +93,14 @@ mod tests {
         let target = Target::parse("ws://bot:8080/onebot?access_token=hunter2").unwrap();
         assert_eq!(target.to_string(), "ws://bot:8080/onebot");
         assert_eq!(target.path_and_query(), "/onebot?access_token=hunter2");
+    }
+
+    #[test]
+    fn a_query_needs_no_slash_before_it() {
+        let target = Target::parse("ws://bot:8080?access_token=hunter2").unwrap();
+        assert_eq!(target.path_and_query(), "/?access_token=hunter2");
+        assert_eq!(target.to_string(), "ws://bot:8080/");
+        assert_eq!(Target::parse("ws://bot:8080").unwrap().path_and_query(), "/");
     }
 
     #[test]
