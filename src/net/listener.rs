@@ -116,10 +116,12 @@ async fn connection(
     service: HttpService,
     cancel: CancellationToken,
 ) {
+    let answering = TaskTracker::new();
+    let requests = answering.clone();
     let service = service_fn(move |mut request: HttpRequest| {
         request.extensions_mut().insert(peer);
         request.extensions_mut().insert(place.clone());
-        service.clone().oneshot(request)
+        requests.track_future(service.clone().oneshot(request))
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -133,7 +135,14 @@ async fn connection(
         ended = connection.as_mut() => ended,
         () = cancel.cancelled() => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            answering.close();
+            tokio::select! {
+                biased;
+                // A request that is there is answered.
+                ended = connection => ended,
+                // Half of one would hold up the shutdown for as long as its peer likes.
+                () = answering.wait() => return,
+            }
         }
     };
     if let Err(error) = ended {
