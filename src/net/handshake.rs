@@ -1,12 +1,13 @@
 //! The WebSocket handshake, on the side that is dialled and on the side that dials.
 
+use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    CONNECTION, HOST, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+    AUTHORIZATION, CONNECTION, HOST, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
     SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use http::{Method, Request, Response, StatusCode};
@@ -207,7 +208,7 @@ where
     let key = generate_key();
     let mut request = Request::new(Empty::<Bytes>::new());
     *request.uri_mut() = target.path_and_query().parse().unwrap_or_default();
-    *request.headers_mut() = headers;
+    *request.headers_mut() = headers.clone();
     for (name, value) in [
         (HOST, target.authority()),
         (CONNECTION, "Upgrade"),
@@ -225,7 +226,12 @@ where
         let mut response = sender.send_request(request).await.map_err(DialError::Http)?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             let status = response.status();
-            return Err(DialError::Refused { status, explanation: explanation(response.into_body()).await });
+            let explanation = explanation(response.into_body()).await;
+            let explanation = explanation.filter(|line| !repeats_a_secret(line, &headers, target));
+            return Err(DialError::Refused {
+                status,
+                explanation: explanation.as_deref().map(shown).unwrap_or_default(),
+            });
         }
         let accept = response.headers().get(SEC_WEBSOCKET_ACCEPT);
         if accept.is_none_or(|accept| accept.as_bytes() != derive_accept_key(key.as_bytes()).as_bytes()) {
@@ -254,12 +260,24 @@ where
     Ok(unwrap(upgraded.map_err(DialError::Http)?))
 }
 
-/// The first line of a refusal's body, for the log.
-async fn explanation(body: hyper::body::Incoming) -> String {
-    let Ok(body) = Limited::new(body, EXPLANATION).collect().await else { return String::new() };
-    let text = String::from_utf8_lossy(&body.to_bytes()).into_owned();
-    match text.lines().next().map(str::trim) {
-        Some(line) if !line.is_empty() => format!(" ({})", line.chars().take(200).collect::<String>()),
-        _ => String::new(),
-    }
+/// The first line of a refusal's body, if there is one.
+async fn explanation(body: hyper::body::Incoming) -> Option<String> {
+    let body = Limited::new(body, EXPLANATION).collect().await.ok()?.to_bytes();
+    let line = String::from_utf8_lossy(&body).lines().next()?.trim().to_owned();
+    Some(line).filter(|line| !line.is_empty())
+}
+
+/// Whether a peer tells us our own token. Some servers put the request into their error pages, and
+/// what they say is shown in logs and to bots.
+fn repeats_a_secret(text: &str, headers: &HeaderMap, target: &Target) -> bool {
+    let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let query = target.query().unwrap_or_default();
+    let raw = query.split('&').filter_map(|pair| Some(pair.split_once('=')?.1));
+    let decoded = form_urlencoded::parse(query.as_bytes()).map(|(_, value)| value);
+    let secrets = header.split(' ').next_back().into_iter().chain(raw).map(Cow::Borrowed).chain(decoded);
+    secrets.filter(|secret| !secret.is_empty()).any(|secret| text.contains(&*secret))
+}
+
+fn shown(line: &str) -> String {
+    format!(" ({})", line.chars().take(200).collect::<String>())
 }
