@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 
 use super::ReverseWs;
@@ -17,6 +17,8 @@ use crate::net::websocket::Role;
 
 /// Time for one attempt.
 const DIAL_LIMIT: Duration = Duration::from_secs(10);
+/// Time for LLOneBot to say its version.
+const VERSION_LIMIT: Duration = Duration::from_secs(1);
 /// A session that lived this long was a success: the next attempt is immediate again.
 const SETTLED: Duration = Duration::from_secs(10);
 
@@ -73,9 +75,14 @@ async fn keep_connected(bot: &Arc<Bot>, reverse: &ReverseWs, shutdown: &Shutdown
 /// What LLOneBot sends in a reverse handshake.
 async fn handshake_headers(bot: &Bot) -> HeaderMap {
     let mut state = bot.hub.watch();
-    let (self_id, version) = match state.wait_for(|state| state.self_id.is_some()).await {
-        Ok(state) => (state.self_id.unwrap_or_default(), state.version.clone()),
-        Err(_) => (0, None),
+    let self_id = match state.wait_for(|state| state.self_id.is_some()).await {
+        Ok(state) => state.self_id.unwrap_or_default(),
+        Err(_) => 0,
+    };
+    // Asked for as soon as the account is known; who does not tell is not waited for.
+    let version = match timeout(VERSION_LIMIT, state.wait_for(|state| state.version.is_some())).await {
+        Ok(Ok(state)) => state.version.clone(),
+        _ => None,
     };
     let mut headers = HeaderMap::new();
     let mut insert = |name: HeaderName, value: String| {
