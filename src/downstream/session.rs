@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use futures_util::future::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use tokio::io::{ReadHalf, WriteHalf};
+use tokio::io::{AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until, timeout};
 use tower::{Service, ServiceExt};
@@ -329,7 +329,10 @@ impl Session {
                     return;
                 }
             }
-            self.receiver.discard().await;
+            // The peer waits for this end once it has answered our close (RFC 6455, 7.1.1).
+            if self.writer.shutdown().await.is_ok() {
+                self.receiver.discard().await;
+            }
         };
         let _ = timeout(CLOSE_GRACE, goodbye).await;
     }

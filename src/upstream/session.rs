@@ -14,7 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use serde::Deserialize;
-use tokio::io::{ReadHalf, WriteHalf};
+use tokio::io::{AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tracing::{debug, info};
@@ -380,7 +380,10 @@ impl<'a> Session<'a> {
                     return;
                 }
             }
-            self.receiver.discard().await;
+            // The peer waits for this end once it has answered our close (RFC 6455, 7.1.1).
+            if self.writer.shutdown().await.is_ok() {
+                self.receiver.discard().await;
+            }
         };
         let _ = timeout(CLOSE_GRACE, goodbye).await;
     }
