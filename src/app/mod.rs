@@ -4,15 +4,17 @@ mod router;
 
 use std::io;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use thiserror::Error;
 use tokio::net::TcpListener;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use self::router::Router;
 use crate::admin::{Admin, AdminThread};
@@ -97,12 +99,19 @@ impl Gateway {
             source,
         })?;
 
-        link_tasks.spawn(Arc::clone(&hub).drive(link.drain.clone()));
+        let (driven, until) = (Arc::clone(&hub), link.drain.clone());
+        link_tasks.spawn(supervised("deadlines", move || Arc::clone(&driven).drive(until.clone())));
         let accept = match config.upstream.endpoint.clone() {
             Endpoint::Dial(target) => {
-                let client =
-                    upstream::ws_client::run(Arc::clone(&hub), config.upstream, target, link.clone());
-                link_tasks.spawn(client);
+                let (hub, link) = (Arc::clone(&hub), link.clone());
+                link_tasks.spawn(supervised("link", move || {
+                    upstream::ws_client::run(
+                        Arc::clone(&hub),
+                        config.upstream.clone(),
+                        target.clone(),
+                        link.clone(),
+                    )
+                }));
                 None
             }
             Endpoint::Accept(path) => {
@@ -178,9 +187,11 @@ impl Gateway {
     }
 
     /// Ends in order, within the configured time: not ready, no new connections, pending calls
-    /// finish, sessions close with 1001, the link goes last. What is left then is ended hard.
+    /// finish, sessions close with 1001, the link goes last. The last quarter of the time is kept
+    /// for goodbyes: calls that are open by then are answered by the gateway.
     pub async fn drain(self) -> Drained {
-        let deadline = Instant::now() + self.drain_limit;
+        let start = Instant::now();
+        let deadline = start + self.drain_limit;
         self.accepting.cancel();
         self.hub.drain();
         self.sessions.drain.cancel();
@@ -188,23 +199,29 @@ impl Gateway {
             tasks.close();
         }
         // A connection may still become a session, so connections are waited for first.
-        let mut in_time = timeout_at(deadline, self.connections.wait()).await.is_ok();
-        in_time &= timeout_at(deadline, self.session_tasks.wait()).await.is_ok();
-        let calls_left = self.hub.open_calls();
-        self.link.drain.cancel();
-        in_time &= timeout_at(deadline, self.link_tasks.wait()).await.is_ok();
-
-        let tasks_left = self.connections.len() + self.session_tasks.len() + self.link_tasks.len();
-        if !in_time {
-            warn!(
-                connections = self.connections.len(),
-                sessions = self.session_tasks.len(),
-                links = self.link_tasks.len(),
-                calls = calls_left,
-                "still alive at the end of server.drain; ended hard"
-            );
+        let ended = async {
+            self.connections.wait().await;
+            self.session_tasks.wait().await;
+        };
+        let mut ended = std::pin::pin!(ended);
+        let mut calls_left = 0;
+        if timeout_at(start + self.drain_limit * 6 / 8, ended.as_mut()).await.is_err() {
+            calls_left = self.hub.open_calls();
+            self.hub.give_up_open_calls();
+            if timeout_at(start + self.drain_limit * 7 / 8, ended).await.is_err() {
+                warn!(
+                    connections = self.connections.len(),
+                    sessions = self.session_tasks.len(),
+                    calls = calls_left,
+                    "still alive near the end of server.drain; ended hard"
+                );
+            }
         }
-        Drained { tasks_left, calls_left }
+        let tasks_left = self.connections.len() + self.session_tasks.len();
+        self.sessions.abort.cancel();
+        self.link.drain.cancel();
+        let link_ended = timeout_at(deadline, self.link_tasks.wait()).await.is_ok();
+        Drained { tasks_left: tasks_left + usize::from(!link_ended), calls_left }
     }
 }
 
@@ -213,6 +230,15 @@ impl Drop for Gateway {
         self.accepting.cancel();
         self.sessions.abort.cancel();
         self.link.abort.cancel();
+    }
+}
+
+/// Runs a task that must live as long as the gateway. A panic in it is a bug; it must not be an
+/// outage as well.
+async fn supervised<F: Future<Output = ()>>(what: &'static str, start: impl Fn() -> F) {
+    while AssertUnwindSafe(start()).catch_unwind().await.is_err() {
+        error!("the task of {what} panicked, which is a bug of the gateway; starting it again");
+        sleep(Duration::from_secs(1)).await;
     }
 }
 

@@ -97,6 +97,9 @@ struct Session {
     held: Option<(Call, Option<Echo>)>,
     caller: Caller,
     calls: FuturesUnordered<OpenCall>,
+    /// Answers that wait for room in `out`. No call is taken while there is none, so there are no
+    /// more of them than calls may be open; their slots are free again.
+    answered: VecDeque<Answer>,
     /// Whose calls and events these are, once that is known.
     account: Option<i64>,
     /// The events' side, there once the account is known.
@@ -121,6 +124,7 @@ impl Session {
             held: None,
             caller: bot.caller.clone(),
             calls: FuturesUnordered::new(),
+            answered: VecDeque::new(),
             account: None,
             reader: None,
             state: bot.hub.watch(),
@@ -140,11 +144,11 @@ impl Session {
             if let Err(reason) = self.turn() {
                 return reason;
             }
-            if draining && self.held.is_none() && self.calls.is_empty() && self.out.is_empty() {
+            if draining && self.is_idle() {
                 return CloseReason::Shutdown;
             }
             let full = self.out.is_full();
-            let may_read = !draining && !full && self.held.is_none();
+            let may_read = !draining && !full && self.held.is_none() && self.inbox.is_empty();
             tokio::select! {
                 biased;
                 // First what frees memory and serves the peer.
@@ -155,12 +159,8 @@ impl Session {
                 // Behind the write, so that it is armed only for a peer that takes nothing.
                 () = deadline(&mut self.write_deadline, self.bot.config.write_timeout),
                     if !self.out.is_empty() => return CloseReason::WriteTimeout,
-                // Answers before new calls: they give slots back.
-                Some(answer) = self.calls.next(), if !self.calls.is_empty() && !full => {
-                    if let Err(reason) = self.answer(answer) {
-                        return reason;
-                    }
-                }
+                // Answers before new calls, and also for a peer that takes none: they give slots back.
+                Some(answer) = self.calls.next(), if !self.calls.is_empty() => self.answered.extend(answer),
                 ready = self.caller.ready(), if self.held.is_some() => {
                     let Ok(_) = ready;
                     if let Some((call, echo)) = self.held.take() {
@@ -197,18 +197,30 @@ impl Session {
 
     /// Everything that can be done without waiting: new calls go up, answers and events go out.
     fn turn(&mut self) -> Result<(), CloseReason> {
-        self.take_calls()?;
+        if !self.out.is_full() {
+            self.take_calls()?;
+        }
         // The end is read before the answers are collected: an event that is visible now came
         // before any answer that is not, so writing up to here keeps their order.
         let end = self.bot.hub.journal().end();
-        while !self.out.is_full() {
-            let Some(Some(answer)) = self.calls.next().now_or_never() else { break };
+        loop {
+            // Anew for each: writing one frame of a stream asks for the next.
+            while let Some(Some(answer)) = self.calls.next().now_or_never() {
+                self.answered.extend(answer);
+            }
+            let next = if self.out.is_full() { None } else { self.answered.pop_front() };
+            let Some(answer) = next else { break };
             self.answer(answer)?;
         }
         match &mut self.reader {
-            Some(reader) => reader.write_events(end, &mut self.out),
-            None => Ok(()),
+            Some(reader) if self.answered.is_empty() => reader.write_events(end, &mut self.out),
+            _ => Ok(()),
         }
+    }
+
+    /// Whether nothing is under way.
+    fn is_idle(&self) -> bool {
+        self.held.is_none() && self.calls.is_empty() && self.answered.is_empty() && self.out.is_empty()
     }
 
     /// Looks at what was read, until a call has to wait for its turn.
@@ -255,8 +267,7 @@ impl Session {
     }
 
     /// Writes the next frame of an answer, behind the events that arrived before it.
-    fn answer(&mut self, answer: Option<Answer>) -> Result<(), CloseReason> {
-        let Some(answer) = answer else { return Ok(()) };
+    fn answer(&mut self, answer: Answer) -> Result<(), CloseReason> {
         if let Some(reader) = &mut self.reader {
             reader.write_events(answer.reply.after, &mut self.out)?;
         }
@@ -311,6 +322,9 @@ impl Session {
         self.out.shrink();
         if self.inbox.is_empty() {
             self.inbox = VecDeque::new();
+        }
+        if self.answered.is_empty() {
+            self.answered = VecDeque::new();
         }
         self.control = Vec::new();
     }

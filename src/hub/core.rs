@@ -301,6 +301,24 @@ impl Core {
         self.draining = true;
     }
 
+    /// Answers every open call, because there is no more time to wait for LLOneBot.
+    pub(super) fn give_up_open(&mut self) {
+        let refusal = |message| Reply::refusal(Retcode::Overloaded, Outcome::Overloaded, message);
+        if let Some(link) = &mut self.link {
+            link.outbox.clear();
+        }
+        self.queued_bytes = 0;
+        for waiting in std::mem::take(&mut self.waiting) {
+            answer(waiting.slot, refusal("the gateway is shutting down; the call was not sent"));
+        }
+        for (id, open) in std::mem::take(&mut self.pending) {
+            self.give_up(id);
+            open.finish(refusal(
+                "the gateway is shutting down before LLOneBot answered; it may still do what was asked",
+            ));
+        }
+    }
+
     pub(super) fn open_calls(&self) -> usize {
         self.pending.len() + self.waiting.len()
     }

@@ -335,6 +335,13 @@ impl Hub {
         self.core().drain();
     }
 
+    /// Answers every call that is still open: the time to wait for LLOneBot is over.
+    pub fn give_up_open_calls(&self) {
+        let mut core = self.core();
+        self.making_room(&mut core, Core::give_up_open);
+        self.report(&core);
+    }
+
     /// Calls that have no answer yet.
     #[must_use]
     pub fn open_calls(&self) -> usize {

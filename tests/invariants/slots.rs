@@ -94,3 +94,28 @@ async fn a_session_that_ends_at_its_cap_gives_its_slots_back() {
     let next = upstream.call().await;
     assert_eq!(next.params.get(), r#"{"n":9}"#);
 }
+
+/// Its answers are done, whether it reads them or not.
+#[tokio::test(start_paused = true)]
+async fn a_session_that_reads_no_answers_keeps_no_slot_from_its_siblings() {
+    let gateway = Gateway::with(|setup| setup.calls.in_flight = 4);
+    let (mut upstream, _link) = gateway.link_by_hand().await;
+    let consumer = gateway.consumer("bot");
+    let mut deaf = gateway.attach_over(&consumer, Channel::Universal, Role::Server, 1000);
+    deaf.meta().await;
+    let mut sibling = gateway.attach(&consumer);
+    let flood = deaf.send_all((0..1000).map(|n| call("get_msg", "{}", &n.to_string())));
+    let big = format!("\"{}\"", "x".repeat(100_000));
+    let answers = async {
+        while let Ok(Some(call)) = timeout(MOMENT, upstream.next_call()).await {
+            upstream.send(call.ok(&big)).await;
+        }
+    };
+    let (flood, ()) = tokio::join!(timeout(MOMENT, flood), answers);
+    assert!(flood.is_err(), "a session that reads no answers must not be read for ever");
+
+    sibling.call("get_group_list", "{}", "7").await;
+    let call = timeout(MOMENT, upstream.call()).await.expect("the sibling's call has a slot");
+    upstream.send(call.ok("null")).await;
+    assert_eq!(field(&sibling.reply().await, "echo"), 7);
+}

@@ -16,7 +16,7 @@ use crate::support::gateway::{Running, config, dial};
 use crate::support::http::{Answer, bearer, handshake};
 use crate::support::server::Server;
 use crate::support::wire::Wire;
-use crate::support::{anywhere, call, simulator, within};
+use crate::support::{anywhere, call, padded_event, simulator, within};
 
 /// Nothing was left behind.
 const CLEAN: Drained = Drained { tasks_left: 0, calls_left: 0 };
@@ -137,11 +137,12 @@ async fn the_link_is_closed_last_and_in_order() {
     assert_eq!(draining.join_all().await, [CLEAN]);
 }
 
+/// The bot is told that nobody knows, and the link still says goodbye.
 #[tokio::test]
-async fn drain_ends_within_its_deadline_and_names_what_was_alive() {
+async fn a_call_that_is_open_at_the_deadline_is_answered() {
     let server = Server::start().await;
     let mut config = config(dial(server.address()));
-    config.drain = Duration::from_millis(200);
+    config.drain = Duration::from_millis(400);
     let gateway = Running::start(config).await;
     let (mut llonebot, _) = server.accept().await;
     llonebot.prove().await;
@@ -149,9 +150,29 @@ async fn drain_ends_within_its_deadline_and_names_what_was_alive() {
     let mut bot = gateway.bot().await;
     bot.send(call("get_group_list", "never")).await;
     llonebot.taken_call().await;
-    let drained = gateway.drain().await;
-    assert_eq!(drained.calls_left, 1);
-    assert!(drained.tasks_left >= 1, "{drained:?}");
-    // What was left is ended all the same, and the bot is told.
+    let draining = JoinSet::from_iter([gateway.drain()]);
+    assert_eq!(bot.answer("never").await["retcode"], 1503);
     assert_eq!(bot.closed().await, Some(1001));
+    assert_eq!(llonebot.closed().await, Some(1001));
+    let drained = draining.join_all().await;
+    assert_eq!(drained.iter().map(|drained| drained.calls_left).collect::<Vec<_>>(), [1]);
+}
+
+#[tokio::test]
+async fn drain_ends_within_its_deadline_and_names_what_was_alive() {
+    let server = Server::start().await;
+    let mut config = config(dial(server.address()));
+    config.drain = Duration::from_millis(400);
+    let gateway = Running::start(config).await;
+    let (mut llonebot, _) = server.accept().await;
+    llonebot.prove().await;
+    gateway.admin.ready().await;
+    let bot = gateway.bot().await;
+    // More than the connection holds, to a bot that does not read.
+    for number in 0..2000 {
+        llonebot.send(padded_event(number, 10_000)).await;
+    }
+    let drained = gateway.drain().await;
+    assert!(drained.tasks_left >= 1, "{drained:?}");
+    drop(bot);
 }
