@@ -26,6 +26,8 @@ pub struct Outgoing {
     chunks: VecDeque<Bytes>,
     staging: BytesMut,
     len: usize,
+    /// Whether the carrier may still hold what it was given: TLS does, a socket does not.
+    unflushed: bool,
 }
 
 impl Outgoing {
@@ -35,7 +37,7 @@ impl Outgoing {
     /// An empty queue of the given side of the connection; a client masks what it sends.
     #[must_use]
     pub fn new(role: Role) -> Self {
-        Self { role, chunks: VecDeque::new(), staging: BytesMut::new(), len: 0 }
+        Self { role, chunks: VecDeque::new(), staging: BytesMut::new(), len: 0, unflushed: false }
     }
 
     /// Bytes not yet written.
@@ -44,10 +46,10 @@ impl Outgoing {
         self.len
     }
 
-    /// Whether everything has been written.
+    /// Whether everything has been written, and nothing is held back on the way.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len == 0 && !self.unflushed
     }
 
     /// Whether the owner should write before adding more.
@@ -105,18 +107,27 @@ impl Outgoing {
         self.stage(bytes);
     }
 
-    /// Writes once, as much as the peer takes, up to `MAX_SLICES` slices. Returns the number
-    /// of bytes that left. Cancel safe: what was not written stays queued.
+    /// Writes once, as much as the peer takes, up to `MAX_SLICES` slices, and flushes behind the
+    /// last byte. Returns the number of bytes that left. Cancel safe: what was not written or
+    /// flushed stays due.
     ///
     /// # Errors
     /// Those of the socket; a peer that takes nothing any more is [`io::ErrorKind::WriteZero`].
     pub async fn write_to<W: AsyncWrite + Unpin>(&mut self, io: &mut W) -> io::Result<usize> {
         self.seal();
-        let written = poll_fn(|cx| self.poll_write(cx, io)).await?;
-        if written == 0 && self.len > 0 {
-            return Err(io::ErrorKind::WriteZero.into());
+        let mut written = 0;
+        if self.len > 0 {
+            written = poll_fn(|cx| self.poll_write(cx, io)).await?;
+            if written == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            self.advance(written);
+            self.unflushed = true;
         }
-        self.advance(written);
+        if self.len == 0 {
+            poll_fn(|cx| Pin::new(&mut *io).poll_flush(cx)).await?;
+            self.unflushed = false;
+        }
         Ok(written)
     }
 
@@ -253,6 +264,7 @@ impl Mask {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use tokio::io::AsyncReadExt;
 
     use super::super::websocket::{Decoder, Incoming, Limits};
     use super::*;
@@ -281,6 +293,27 @@ mod tests {
             let expected: Vec<Incoming> = texts.into_iter().map(|t| Incoming::Text(t.into())).collect();
             assert_eq!(as_read_by_peer(queue).await, expected, "{role:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_carrier_that_holds_bytes_back_is_flushed_behind_the_last_one() {
+        let (ours, mut theirs) = tokio::io::duplex(64);
+        let mut carrier = tokio::io::BufWriter::new(ours);
+        let mut queue = Outgoing::new(Role::Server);
+        queue.push_text(&[b'x'; 100]);
+        // The peer reads nothing yet, so the flush has to wait; giving up on it loses nothing.
+        let given_up = futures_util::poll!(std::pin::pin!(queue.write_to(&mut carrier)));
+        assert!(given_up.is_pending() && !queue.is_empty());
+
+        let mut read = vec![0; 102];
+        let write = async {
+            while !queue.is_empty() {
+                queue.write_to(&mut carrier).await.unwrap();
+            }
+        };
+        let (_, read_all) = tokio::join!(write, theirs.read_exact(&mut read));
+        read_all.unwrap();
+        assert_eq!(read[2..], [b'x'; 100]);
     }
 
     #[tokio::test]
