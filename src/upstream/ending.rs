@@ -43,6 +43,12 @@ pub(super) enum Ending {
         /// The limit.
         limit: usize,
     },
+    /// It does not take what a consumer sent.
+    #[error(
+        "LLOneBot closed the connection because a call was too large for it (code 1009; NapCat takes 50 MiB): \
+         lower server.max_frame"
+    )]
+    CallTooLarge,
     /// Not WebSocket.
     #[error("LLOneBot violated the WebSocket protocol: {0}")]
     Protocol(String),
@@ -79,6 +85,7 @@ impl Ending {
             Self::Stuck(_) => "stuck",
             Self::NoHeartbeat { .. } => "no_heartbeat",
             Self::TooLarge { .. } => "too_large",
+            Self::CallTooLarge => "call_too_large",
             Self::Protocol(_) => "protocol",
             Self::Closed { .. } => "closed",
             Self::Lost(_) => "lost",

@@ -219,6 +219,7 @@ impl<'a> Session<'a> {
                 Incoming::Alive => Ok(()),
                 // A wrong token is told so by LLOneBot and NapCat, after the 101.
                 Incoming::Close { code: Some(1008), .. } if !self.proven => Err(Ending::TokenRefused),
+                Incoming::Close { code: Some(1009), .. } => Err(Ending::CallTooLarge),
                 Incoming::Close { code, reason } => Err(Ending::Closed { code, reason }),
             };
         }
@@ -247,7 +248,8 @@ impl<'a> Session<'a> {
     fn take_event(&mut self, text: &Bytes, envelope: &Envelope) -> Result<(), Ending> {
         let head = Head::read(text, envelope);
         self.hub.metrics().event(event_type(head.post_type));
-        if let Some(self_id) = head.self_id.filter(|_| !self.proven) {
+        // Before its login an implementation may call its account 0.
+        if let Some(self_id) = head.self_id.filter(|self_id| *self_id > 0 && !self.proven) {
             self.prove(self_id)?;
         }
         match meta::read(text, envelope) {
@@ -321,7 +323,7 @@ impl<'a> Session<'a> {
             return Ok(());
         };
         match topic {
-            Topic::Login => data.user_id.map_or(Ok(()), |self_id| self.prove(self_id)),
+            Topic::Login => data.user_id.filter(|self_id| *self_id > 0).map_or(Ok(()), |self_id| self.prove(self_id)),
             Topic::Version => {
                 if let Some(version) = data.app_version {
                     self.hub.upstream_version(&version);

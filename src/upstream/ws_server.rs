@@ -97,6 +97,17 @@ impl WsServer {
                 }
             })?;
         }
+        let role = request.headers().get("x-client-role").and_then(|role| role.to_str().ok());
+        if let Some(role) = role.filter(|role| !role.eq_ignore_ascii_case("universal")) {
+            // Calls on one connection and events on another would take each other's place for ever.
+            return Err((
+                StatusCode::BAD_REQUEST,
+                format!(
+                    "it connects as {role:?} (X-Client-Role), but calls and events have to share one \
+                     connection here: configure one Universal address instead of one for API and one for Event"
+                ),
+            ));
+        }
         let said = request.headers().get("x-self-id").and_then(|id| id.to_str().ok()?.parse::<i64>().ok());
         let state = self.hub.state();
         // While there is no link, another account may log in, unless one is configured.
