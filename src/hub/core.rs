@@ -96,6 +96,8 @@ struct Link {
 #[derive(Debug)]
 struct Open {
     slot: Slot,
+    /// How long its next frame may take.
+    timeout: Duration,
     deadline: Instant,
 }
 
@@ -145,8 +147,7 @@ impl Core {
             return false;
         }
         if self.link.as_ref().is_some_and(|link| link.proven) {
-            let deadline = now + self.timeout(&call);
-            self.send(call, Slot::First(slot), deadline);
+            let deadline = self.send(call, slot, now);
             return self.moves_wake(deadline);
         }
         let deadline = now + self.config.wait_for_link;
@@ -167,8 +168,7 @@ impl Core {
             answer(slot, self.down_reply());
             return false;
         }
-        let deadline = now + self.timeout(&call);
-        self.send(call, Slot::First(slot), deadline);
+        let deadline = self.send(call, slot, now);
         self.moves_wake(deadline)
     }
 
@@ -198,8 +198,7 @@ impl Core {
             if slot.is_canceled() {
                 continue;
             }
-            let deadline = now + self.timeout(&call);
-            self.send(call, Slot::First(slot), deadline);
+            self.send(call, slot, now);
         }
         // The driver looks at every deadline again.
         self.wake_at = None;
@@ -347,14 +346,18 @@ impl Core {
         unsent
     }
 
-    fn send(&mut self, call: Call, slot: Slot, deadline: Instant) {
-        let Some(link) = &mut self.link else { return };
+    /// Hands a call to the link and returns its deadline.
+    fn send(&mut self, call: Call, slot: oneshot::Sender<Reply>, now: Instant) -> Instant {
+        let timeout = self.timeout(&call);
+        let deadline = now + timeout;
+        let Some(link) = &mut self.link else { return deadline };
         let id = CallId(self.next_call);
         self.next_call += 1;
         self.queued_bytes += call.params.len();
-        self.pending.insert(id, Open { slot, deadline });
+        self.pending.insert(id, Open { slot: Slot::First(slot), timeout, deadline });
         link.outbox.push_back((id, call));
         link.wake.notify_one();
+        deadline
     }
 
     /// The last frame of a call, and for all but stream actions the only one.
@@ -378,7 +381,7 @@ impl Core {
                 Slot::Rest(sender)
             }
         };
-        open.deadline = now + self.config.timeout;
+        open.deadline = now + open.timeout;
         self.pending.insert(id, open);
         Ok(())
     }

@@ -323,7 +323,9 @@ impl<'a> Session<'a> {
             return Ok(());
         };
         match topic {
-            Topic::Login => data.user_id.filter(|self_id| *self_id > 0).map_or(Ok(()), |self_id| self.prove(self_id)),
+            Topic::Login => {
+                data.user_id.filter(|self_id| *self_id > 0).map_or(Ok(()), |self_id| self.prove(self_id))
+            }
             Topic::Version => {
                 if let Some(version) = data.app_version {
                     self.hub.upstream_version(&version);
