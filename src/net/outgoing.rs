@@ -311,7 +311,7 @@ mod tests {
                 queue.write_to(&mut carrier).await.unwrap();
             }
         };
-        let (_, read_all) = tokio::join!(write, theirs.read_exact(&mut read));
+        let ((), read_all) = tokio::join!(write, theirs.read_exact(&mut read));
         read_all.unwrap();
         assert_eq!(read[2..], [b'x'; 100]);
     }
