@@ -19,6 +19,8 @@ use tracing::{error, info, warn};
 use self::router::Router;
 use crate::admin::{Admin, AdminThread};
 use crate::config::Config;
+use crate::downstream::admission::Admission;
+use crate::downstream::http_api::HttpApi;
 use crate::downstream::{self, Bot};
 use crate::hub::Hub;
 use crate::journal::Journal;
@@ -142,14 +144,17 @@ impl Gateway {
                 session_tasks.spawn(client);
             }
         }
-        let consumers = downstream::ws_server::WsServer::new(
-            bots,
-            session_config,
-            metrics,
-            session_tasks.clone(),
-            sessions.clone(),
-        );
-        let service = listener::mount(Router::new(accept, consumers));
+        let admission = Admission::new(bots, Arc::clone(&session_config), metrics);
+        let router = Router {
+            accept,
+            sessions: downstream::ws_server::WsServer::new(
+                admission.clone(),
+                session_tasks.clone(),
+                sessions.clone(),
+            ),
+            http_api: HttpApi::new(admission, session_config, sessions.clone()),
+        };
+        let service = listener::mount(router);
         let serve = listener::serve(server, config.server, service, connections.clone(), accepting.clone());
         connections.spawn(serve);
         info!(%address, admin = %admin.address(), "listening");

@@ -1,34 +1,28 @@
 //! Which adapter answers a request on the server's listener.
 
 use std::convert::Infallible;
-use std::future::Ready;
 use std::task::{Context, Poll};
 
+use futures_util::future::BoxFuture;
 use tower::Service;
 
+use crate::downstream::http_api::HttpApi;
+use crate::net::handshake::is_upgrade;
 use crate::net::listener::{HttpRequest, HttpResponse};
 use crate::{downstream, upstream};
 
 /// LLOneBot has its one path; everything else is for consumers.
 #[derive(Debug, Clone)]
 pub(super) struct Router {
-    accept: Option<(String, upstream::ws_server::WsServer)>,
-    consumers: downstream::ws_server::WsServer,
-}
-
-impl Router {
-    pub(super) fn new(
-        accept: Option<(String, upstream::ws_server::WsServer)>,
-        consumers: downstream::ws_server::WsServer,
-    ) -> Self {
-        Self { accept, consumers }
-    }
+    pub(super) accept: Option<(String, upstream::ws_server::WsServer)>,
+    pub(super) sessions: downstream::ws_server::WsServer,
+    pub(super) http_api: HttpApi,
 }
 
 impl Service<HttpRequest> for Router {
     type Response = HttpResponse;
     type Error = Infallible;
-    type Future = Ready<Result<HttpResponse, Infallible>>;
+    type Future = BoxFuture<'static, Result<HttpResponse, Infallible>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
@@ -37,8 +31,14 @@ impl Service<HttpRequest> for Router {
     fn call(&mut self, request: HttpRequest) -> Self::Future {
         let path = request.uri().path().trim_end_matches('/');
         match &mut self.accept {
-            Some((accept, upstream)) if path == accept.trim_end_matches('/') => upstream.call(request),
-            _ => self.consumers.call(request),
+            Some((accept, upstream)) if path == accept.trim_end_matches('/') => {
+                Box::pin(upstream.call(request))
+            }
+            _ if is_upgrade(request.headers()) => Box::pin(self.sessions.call(request)),
+            _ => {
+                let http_api = self.http_api.clone();
+                Box::pin(async { Ok(http_api.answer(request).await) })
+            }
         }
     }
 }

@@ -4,7 +4,9 @@
 //! `tower::Service` on the listener. *Running* ([`ws_client`]): we go to them, and it is a future
 //! that lives as long as the gateway. Both end in the same session.
 
+pub mod admission;
 mod bot;
+pub mod http_api;
 mod open_call;
 mod reader;
 mod session;

@@ -2,32 +2,25 @@
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::header::ORIGIN;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use tokio::time::{Duration, timeout};
 use tokio_util::task::TaskTracker;
 use tower::Service;
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
-use super::Config;
-use super::bot::Bot;
+use super::admission::Admission;
 use super::session::{self, Channel};
 use crate::net::Shutdown;
 use crate::net::handshake::{accept, established};
 use crate::net::listener::{HttpRequest, HttpResponse, Peer, Place, plain};
 use crate::net::websocket::Role;
-use crate::policy::identity::{Refusal, authenticate, presented_token};
-use crate::telemetry::Metrics;
 
 /// Answers WebSocket handshakes of consumers, and runs their sessions.
 #[derive(Debug, Clone)]
 pub struct WsServer {
-    bots: Arc<[Arc<Bot>]>,
-    config: Arc<Config>,
-    metrics: Arc<Metrics>,
+    admission: Admission,
     tasks: TaskTracker,
     shutdown: Shutdown,
 }
@@ -36,16 +29,10 @@ impl WsServer {
     /// Time for the 101 to be written.
     const UPGRADE_LIMIT: Duration = Duration::from_secs(10);
 
-    /// Serves `bots`. Sessions run on `tasks` until `shutdown`.
+    /// Lets in whom `admission` admits. Sessions run on `tasks` until `shutdown`.
     #[must_use]
-    pub fn new(
-        bots: Arc<[Arc<Bot>]>,
-        config: Arc<Config>,
-        metrics: Arc<Metrics>,
-        tasks: TaskTracker,
-        shutdown: Shutdown,
-    ) -> Self {
-        Self { bots, config, metrics, tasks, shutdown }
+    pub fn new(admission: Admission, tasks: TaskTracker, shutdown: Shutdown) -> Self {
+        Self { admission, tasks, shutdown }
     }
 
     fn answer(&self, mut request: HttpRequest) -> HttpResponse {
@@ -53,21 +40,14 @@ impl WsServer {
         if self.shutdown.drain.is_cancelled() {
             return plain(StatusCode::SERVICE_UNAVAILABLE, "the gateway is shutting down");
         }
-        let bot = match self.admit(request.headers(), request.uri().query()) {
-            Ok(bot) => Arc::clone(bot),
-            Err(refusal) => {
-                warn!(peer, path = request.uri().path(), "handshake refused: {}", refusal.sentence);
-                self.metrics.refused_handshake(refusal.label);
-                return plain(refusal.status, &refusal.sentence);
-            }
+        let bot = match self.admission.admit(&request) {
+            Ok(bot) => bot,
+            Err(refused) => return plain(refused.status, &refused.sentence),
         };
         let channel = Channel::of_path(request.uri().path());
         let (answer, upgrade) = match accept(&mut request) {
             Ok(accepted) => accepted,
-            Err(refusal) => {
-                self.metrics.refused_handshake("not_websocket");
-                return refusal;
-            }
+            Err(refusal) => return refusal,
         };
         let place = request.extensions().get::<Place>().cloned();
         let shutdown = self.shutdown.clone();
@@ -88,40 +68,6 @@ impl WsServer {
             }
         });
         answer
-    }
-
-    fn admit(&self, headers: &HeaderMap, query: Option<&str>) -> Result<&Arc<Bot>, Refused> {
-        if let Some(origin) = headers.get(ORIGIN) {
-            let allowed = self.config.origins.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes());
-            if !allowed {
-                return Err(Refused {
-                    status: StatusCode::FORBIDDEN,
-                    label: "origin",
-                    sentence: "browsers are refused (the handshake has an Origin header); if this page may \
-                               connect, add its origin to server.origins"
-                        .to_owned(),
-                });
-            }
-        }
-        let token = presented_token(headers, query);
-        authenticate(token.as_deref(), self.bots.iter().map(|bot| (&bot.consumer.token, bot)))
-            .map_err(Refused::from)
-    }
-}
-
-struct Refused {
-    status: StatusCode,
-    label: &'static str,
-    sentence: String,
-}
-
-impl From<Refusal> for Refused {
-    fn from(refusal: Refusal) -> Self {
-        let status = match refusal {
-            Refusal::Missing => StatusCode::UNAUTHORIZED,
-            Refusal::Wrong => StatusCode::FORBIDDEN,
-        };
-        Self { status, label: refusal.label(), sentence: refusal.to_string() }
     }
 }
 

@@ -264,6 +264,7 @@ impl Core {
             echo_at: reply.echo_at,
             after: reply.after,
             outcome: if reply.ok { Outcome::Ok } else { Outcome::Failed },
+            refused: None,
             rest: None,
         };
         let odd = if more { self.complete_part(id, reply, now) } else { self.complete_last(id, reply) };

@@ -29,6 +29,8 @@ pub struct Reply {
     pub after: Seq,
     /// How the call ended.
     pub outcome: Outcome,
+    /// Why the gateway itself refused it; `None` for an answer of LLOneBot.
+    pub refused: Option<Retcode>,
     /// The frames that follow, for a stream action of `NapCat`.
     pub rest: Option<Parts>,
 }
@@ -37,7 +39,8 @@ impl Reply {
     /// A refusal by the gateway itself.
     #[must_use]
     pub fn refusal(retcode: Retcode, outcome: Outcome, message: &str) -> Self {
-        Self { text: failed(retcode, message), echo_at: None, after: Seq(0), outcome, rest: None }
+        let text = failed(retcode, message);
+        Self { text, echo_at: None, after: Seq(0), outcome, refused: Some(retcode), rest: None }
     }
 
     /// The text as the consumer gets it: with its own echo, or without any.

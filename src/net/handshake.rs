@@ -81,7 +81,9 @@ pub fn accept(request: &mut HttpRequest) -> Result<(HttpResponse, OnUpgrade), Ht
     Ok((answer, hyper::upgrade::on(request)))
 }
 
-fn is_upgrade(headers: &HeaderMap) -> bool {
+/// Whether a request asks for WebSocket.
+#[must_use]
+pub fn is_upgrade(headers: &HeaderMap) -> bool {
     let has = |name, token: &str| {
         headers
             .get_all(name)

@@ -55,7 +55,9 @@ pub type HttpRequest = Request<Incoming>;
 /// An answer.
 pub type HttpResponse = Response<Body>;
 /// The body of an answer.
-pub type Body = UnsyncBoxBody<Bytes, Box<dyn Error + Send + Sync>>;
+pub type Body = UnsyncBoxBody<Bytes, BoxError>;
+/// Why a body could not be read or made to its end.
+pub type BoxError = Box<dyn Error + Send + Sync>;
 /// What answers requests: the shape of every mounted adapter.
 pub type HttpService = BoxCloneSyncService<HttpRequest, HttpResponse, Infallible>;
 

@@ -1,0 +1,279 @@
+//! The HTTP API: one call per request (standard, communication/http.md).
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
+use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use http::{HeaderMap, Method, StatusCode};
+use http_body_util::{BodyExt, LengthLimitError, Limited, StreamBody};
+use hyper::body::Frame;
+use percent_encoding::percent_decode_str;
+use tokio::time::timeout;
+use tower::ServiceExt;
+
+use super::admission::Admission;
+use super::{Bot, Config};
+use crate::hub::{Parts, Reply};
+use crate::net::Shutdown;
+use crate::net::listener::{Body, BoxError, HttpRequest, HttpResponse, body};
+use crate::onebot::reply::failed;
+use crate::onebot::{ActionName, Call, Malformed, Retcode, scan};
+
+/// Answers `GET|POST /:action`.
+#[derive(Debug, Clone)]
+pub struct HttpApi {
+    admission: Admission,
+    config: Arc<Config>,
+    shutdown: Shutdown,
+}
+
+impl HttpApi {
+    /// Lets in whom `admission` admits.
+    #[must_use]
+    pub fn new(admission: Admission, config: Arc<Config>, shutdown: Shutdown) -> Self {
+        Self { admission, config, shutdown }
+    }
+
+    /// One request, one call, one answer.
+    pub async fn answer(self, request: HttpRequest) -> HttpResponse {
+        if self.shutdown.drain.is_cancelled() {
+            return refuse(Retcode::Overloaded, "the gateway is shutting down");
+        }
+        let bot = match self.admission.admit(&request) {
+            Ok(bot) => bot,
+            Err(refused) => {
+                return json(refused.status, failed(retcode_of(refused.status), &refused.sentence));
+            }
+        };
+        match self.read_call(request).await {
+            Ok(call) => respond(&bot, call).await,
+            Err(refusal) => {
+                bot.metrics.bad_frames.inc();
+                *refusal
+            }
+        }
+    }
+
+    async fn read_call(&self, request: HttpRequest) -> Result<Call, Box<HttpResponse>> {
+        let action = action_of(request.uri().path()).ok_or_else(|| {
+            Box::new(refuse(
+                Retcode::UnknownAction,
+                "no such path; an action is called as /<action>, for example /get_status",
+            ))
+        })?;
+        let query = from_form(request.uri().query().unwrap_or_default().as_bytes());
+        let params = match *request.method() {
+            Method::GET => query,
+            Method::POST => {
+                let kind = BodyKind::of(request.headers())?;
+                let body = self.read_body(request).await?;
+                // Where LLOneBot would see nothing at all, what the query says is meant.
+                if body.trim_ascii().is_empty() { query } else { kind.read(body)? }
+            }
+            _ => {
+                let mut refusal = json(
+                    StatusCode::METHOD_NOT_ALLOWED,
+                    failed(Retcode::Malformed, "an action is called by GET or POST"),
+                );
+                refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, POST"));
+                return Err(Box::new(refusal));
+            }
+        };
+        Ok(Call { action, params })
+    }
+
+    /// The whole body, within `server.max_frame` and the time one request may take to arrive.
+    async fn read_body(&self, request: HttpRequest) -> Result<Bytes, Box<HttpResponse>> {
+        let limited = Limited::new(request.into_body(), self.config.max_frame);
+        match timeout(self.config.write_timeout, limited.collect()).await {
+            Ok(Ok(collected)) => Ok(collected.to_bytes()),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => {
+                let message =
+                    format!("the body is larger than server.max_frame ({} bytes)", self.config.max_frame);
+                Err(Box::new(json(StatusCode::PAYLOAD_TOO_LARGE, failed(Retcode::Malformed, &message))))
+            }
+            Ok(Err(error)) => {
+                Err(Box::new(refuse(Retcode::Malformed, &format!("the body could not be read: {error}"))))
+            }
+            Err(_) => Err(Box::new(json(
+                StatusCode::REQUEST_TIMEOUT,
+                failed(Retcode::Malformed, "the body did not arrive in time (server.write_timeout)"),
+            ))),
+        }
+    }
+}
+
+/// How a POST body is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum BodyKind {
+    Json,
+    Form,
+}
+
+impl BodyKind {
+    /// By the content type; without one, and with any that is not a form, it is JSON, as in
+    /// LLOneBot. Only what cannot be either is refused (standard, http.md: 406).
+    fn of(headers: &HeaderMap) -> Result<Self, Box<HttpResponse>> {
+        let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let kind = kind.to_ascii_lowercase();
+        if kind.contains("application/x-www-form-urlencoded") {
+            return Ok(Self::Form);
+        }
+        if kind.starts_with("multipart/") {
+            let message = "multipart bodies are not supported; send JSON or a urlencoded form";
+            return Err(Box::new(json(StatusCode::NOT_ACCEPTABLE, failed(Retcode::Malformed, message))));
+        }
+        Ok(Self::Json)
+    }
+
+    /// The parameters, as the text of a JSON object.
+    fn read(self, body: Bytes) -> Result<Bytes, Box<HttpResponse>> {
+        let malformed = match scan(&body) {
+            _ if std::str::from_utf8(&body).is_err() => "the body is not UTF-8".to_owned(),
+            Ok(_) => return Ok(body),
+            Err(Malformed::NotAnObject(kind)) if self == Self::Json => {
+                format!("expected object but got {kind}: the parameters are one JSON object")
+            }
+            // `curl -d '{…'` says it is a form whatever it is; what does not begin like an object is one.
+            Err(_) if self == Self::Form && !body.trim_ascii_start().starts_with(b"{") => {
+                return Ok(from_form(&body));
+            }
+            Err(malformed) => format!("请求体解析失败: {malformed}"),
+        };
+        Err(Box::new(refuse(Retcode::Malformed, &malformed)))
+    }
+}
+
+async fn respond(bot: &Bot, call: Call) -> HttpResponse {
+    let Ok(mut reply) = bot.caller.clone().oneshot(call).await;
+    let rest = reply.rest.take();
+    let mut response = json(status(&reply), without_echo(&reply));
+    if let Some(rest) = rest {
+        // The frames of a stream action follow each other in one response, as NapCat has it.
+        let first = std::mem::replace(response.body_mut(), body(""));
+        *response.body_mut() = BodyExt::boxed_unsync(StreamBody::new(frames(first, rest)));
+    }
+    response
+}
+
+fn frames(first: Body, rest: Parts) -> impl Stream<Item = Result<Frame<Bytes>, BoxError>> {
+    let first = first.into_data_stream().map_ok(Frame::data);
+    let rest = stream::unfold(rest, async |mut rest| {
+        let part = rest.next().await?;
+        let text = [b"\r\n\r\n", &without_echo(&part)[..]].concat();
+        Some((Ok(Frame::data(Bytes::from(text))), rest))
+    });
+    first.chain(rest)
+}
+
+/// The reply's exact bytes, but for the gateway's echo: HTTP has none (LLOneBot's has none
+/// either, even if the body carries one).
+fn without_echo(reply: &Reply) -> Vec<u8> {
+    let mut text = Vec::new();
+    reply.with_echo(None).write_to(&mut text);
+    text
+}
+
+/// 200 for every answer of LLOneBot; the gateway's own refusals say the same as their retcode.
+fn status(reply: &Reply) -> StatusCode {
+    let own = reply.refused.map(Retcode::http_status).map(StatusCode::from_u16);
+    own.and_then(Result::ok).unwrap_or(StatusCode::OK)
+}
+
+fn refuse(retcode: Retcode, message: &str) -> HttpResponse {
+    let status = StatusCode::from_u16(retcode.http_status()).unwrap_or(StatusCode::BAD_REQUEST);
+    json(status, failed(retcode, message))
+}
+
+fn json(status: StatusCode, text: impl Into<Bytes>) -> HttpResponse {
+    let mut response = HttpResponse::new(body(text));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+fn retcode_of(status: StatusCode) -> Retcode {
+    if status == StatusCode::UNAUTHORIZED { Retcode::Unauthenticated } else { Retcode::Forbidden }
+}
+
+/// The action a path names: `/get_status` or `/get_status/` (standard, http.md), percent-encoded
+/// or not. `None` for anything that no action can be called.
+fn action_of(path: &str) -> Option<ActionName> {
+    let name = path.strip_prefix('/')?;
+    let name = percent_decode_str(name.strip_suffix('/').unwrap_or(name)).decode_utf8().ok()?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.');
+    let is_name = !name.is_empty() && name.bytes().all(plain) && name.bytes().any(|byte| byte != b'.');
+    is_name.then(|| ActionName::new(&name))
+}
+
+/// The pairs of a form or a query as a JSON object of strings, which is what LLOneBot's own HTTP
+/// server makes of them: the first of equal names counts. The access token is not a parameter.
+fn from_form(form: &[u8]) -> Bytes {
+    let mut object = serde_json::Map::new();
+    for (name, value) in form_urlencoded::parse(form) {
+        if name != "access_token" {
+            object.entry(name).or_insert_with(|| value.into_owned().into());
+        }
+    }
+    serde_json::Value::Object(object).to_string().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(path: &str) -> Option<String> {
+        action_of(path).map(|action| action.as_str().to_owned())
+    }
+
+    #[test]
+    fn paths_name_actions_or_nothing() {
+        for path in ["/get_status", "/get_status/", "/get%5Fstatus", "/%67et_status"] {
+            assert_eq!(named(path).as_deref(), Some("get_status"), "{path}");
+        }
+        assert_eq!(named("/.handle_quick_operation").as_deref(), Some(".handle_quick_operation"));
+        for path in [
+            "/",
+            "//",
+            "/..",
+            "/../get_status",
+            "/get_status/x",
+            "/a%2Fb",
+            "/%2e%2e",
+            "/a%00",
+            "/a b",
+            "/%ff",
+        ] {
+            assert_eq!(named(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn forms_become_objects_of_strings_without_the_token() {
+        let read = |form: &str| String::from_utf8(from_form(form.as_bytes()).to_vec()).unwrap();
+        assert_eq!(
+            read("group_id=1&message=%E4%BD%A0+%22&group_id=2"),
+            r#"{"group_id":"1","message":"你 \""}"#
+        );
+        assert_eq!(read("access_token=secret&a=1"), r#"{"a":"1"}"#);
+        assert_eq!(read(""), "{}");
+    }
+
+    #[test]
+    fn a_body_is_json_unless_it_is_a_form() {
+        let text = |kind: BodyKind, body: &'static str| {
+            kind.read(Bytes::from_static(body.as_bytes()))
+                .map(|params| params.to_vec())
+                .map_err(|r| r.status())
+        };
+        assert_eq!(text(BodyKind::Json, r#"{"a": 1}"#), Ok(br#"{"a": 1}"#.to_vec()));
+        assert_eq!(text(BodyKind::Form, r#"{"a": 1}"#), Ok(br#"{"a": 1}"#.to_vec()));
+        assert_eq!(text(BodyKind::Form, "a=1"), Ok(br#"{"a":"1"}"#.to_vec()));
+        for (kind, broken) in
+            [(BodyKind::Json, "a=1"), (BodyKind::Json, "[1]"), (BodyKind::Form, r#"{"a": "#)]
+        {
+            assert_eq!(text(kind, broken), Err(StatusCode::BAD_REQUEST), "{broken}");
+        }
+    }
+}
