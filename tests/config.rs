@@ -183,7 +183,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "[upstream.main.x]\n",
-        "9:16: upstream.main.x: unknown key; the keys here are dial, accept, token, self_id, max_frame, ping, silence, max_backoff",
+        "9:16: upstream.main.x: unknown key; the keys here are dial, accept, ca, token, self_id, max_frame, ping, silence, max_backoff",
     ),
     ("[calls]\nin_flight = 0", "10:13: calls.in_flight: must be from 1 to 100000"),
     ("[calls]\ntimeouts = { send_msg = \"0s\" }", "10:25: calls.timeouts.send_msg: must be longer than 0s"),

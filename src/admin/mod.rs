@@ -21,6 +21,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::hub::{Hub, LinkState};
 use crate::net::listener::{self, HttpRequest, HttpResponse, body, mount, plain};
+use crate::net::tls::Certificate;
 use crate::policy::Secret;
 use crate::policy::identity::{authenticate, presented_token};
 use crate::telemetry::Metrics;
@@ -32,11 +33,13 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Demanded for `/metrics`; must be set when `listen` is not a loopback address.
     pub token: Option<Secret>,
+    /// What is shown to the operator's browser and scraper, who have to speak TLS then.
+    pub tls: Option<Certificate>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 6701)), token: None }
+        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 6701)), token: None, tls: None }
     }
 }
 
@@ -70,11 +73,11 @@ impl Admin {
         Self { hub, metrics, token, draining }
     }
 
-    /// Serves the pages at `listen`, on a thread of their own.
+    /// Serves the pages at `listen`, with TLS if there is a certificate, on a thread of their own.
     ///
     /// # Errors
     /// When the address cannot be bound, or no thread can be had.
-    pub fn spawn(self, listen: SocketAddr) -> io::Result<AdminThread> {
+    pub fn spawn(self, listen: SocketAddr, tls: Option<Certificate>) -> io::Result<AdminThread> {
         let socket = TcpListener::bind(listen)?;
         socket.set_nonblocking(true)?;
         let address = socket.local_addr()?;
@@ -86,7 +89,7 @@ impl Admin {
             .service(self);
         let serve = async move {
             let Ok(socket) = tokio::net::TcpListener::from_std(socket) else { return };
-            let config = listener::Config { listen: address, max_connections: 64, ..Default::default() };
+            let config = listener::Config { listen: address, max_connections: 64, tls, ..Default::default() };
             listener::serve(socket, config, mount(service), TaskTracker::new(), stopped).await;
         };
         let thread =

@@ -95,10 +95,8 @@ impl Gateway {
             metrics.link(&config.upstream.name),
         );
         let admin = Admin::new(Arc::clone(&hub), Arc::clone(&metrics), config.admin.token, accepting.clone());
-        let admin = admin.spawn(config.admin.listen).map_err(|source| StartError::Listen {
-            key: "admin.listen",
-            address: config.admin.listen,
-            source,
+        let admin = admin.spawn(config.admin.listen, config.admin.tls).map_err(|source| {
+            StartError::Listen { key: "admin.listen", address: config.admin.listen, source }
         })?;
 
         let (driven, until) = (Arc::clone(&hub), link.drain.clone());

@@ -40,13 +40,16 @@ fn summarize(config: &Config, out: &mut impl Write) -> io::Result<()> {
         Endpoint::Accept(path) => {
             writeln!(
                 out,
-                "upstream  {}: awaits LLOneBot at ws://{}{path}",
-                upstream.name, config.server.listen
+                "upstream  {}: awaits LLOneBot at {}://{}{path}",
+                upstream.name,
+                if config.server.tls.is_some() { "wss" } else { "ws" },
+                config.server.listen
             )?;
         }
     }
-    writeln!(out, "bots      listen on {}", config.server.listen)?;
-    writeln!(out, "operator  listen on {}", config.admin.listen)?;
+    let with_tls = |tls: &Option<_>| if tls.is_some() { ", with TLS" } else { "" };
+    writeln!(out, "bots      listen on {}{}", config.server.listen, with_tls(&config.server.tls))?;
+    writeln!(out, "operator  listen on {}{}", config.admin.listen, with_tls(&config.admin.tls))?;
     for consumer in &config.consumers {
         match &consumer.reverse_ws {
             None => writeln!(out, "consumer  {}", consumer.name)?,

@@ -13,6 +13,7 @@ mod read;
 mod resolve;
 mod secret;
 mod source;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::fs;

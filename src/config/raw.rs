@@ -32,6 +32,7 @@ pub(super) struct Server {
     pub(super) ping: Option<Interval>,
     pub(super) write_timeout: Option<Interval>,
     pub(super) origins: Option<List>,
+    pub(super) tls: Option<Tls>,
 }
 
 #[derive(Default, Deserialize)]
@@ -39,6 +40,14 @@ pub(super) struct Server {
 pub(super) struct Admin {
     pub(super) listen: Option<String>,
     pub(super) token: Option<RawSecret>,
+    pub(super) tls: Option<Tls>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Tls {
+    pub(super) cert: Option<String>,
+    pub(super) key: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -46,6 +55,7 @@ pub(super) struct Admin {
 pub(super) struct Upstream {
     pub(super) dial: Option<String>,
     pub(super) accept: Option<String>,
+    pub(super) ca: Option<String>,
     pub(super) token: Option<RawSecret>,
     pub(super) self_id: Option<Count>,
     pub(super) max_frame: Option<Size>,
@@ -88,6 +98,7 @@ pub(super) struct Consumer {
 pub(super) struct ReverseWs {
     pub(super) url: Option<String>,
     pub(super) max_backoff: Option<Interval>,
+    pub(super) ca: Option<String>,
 }
 
 #[derive(Clone, Copy, Deserialize)]

@@ -11,6 +11,7 @@ use super::raw::{self, Raw};
 use super::read::closest;
 use super::secret::RawSecret;
 use super::source::Spot;
+use super::tls::{self, Trusts};
 use super::{Config, DRAIN, WORKERS, exposure};
 use crate::downstream::{self, Consumer, Lagging, ReverseWs};
 use crate::net::{self, Target};
@@ -23,12 +24,12 @@ use crate::{admin, hub, journal};
 
 /// Reads `raw` into the rooms' own types. Every problem goes to `report`; `None` if no account is left.
 pub(super) fn resolve(
-    raw: Raw,
+    mut raw: Raw,
     environment: &BTreeMap<String, String>,
     report: &mut Report<'_>,
 ) -> Option<Config> {
-    let mut resolver = Resolver { environment, report };
-    let server = resolver.listener(&raw.server);
+    let mut resolver = Resolver { environment, report, trusts: Trusts::default() };
+    let server = resolver.listener(&mut raw.server);
     let (workers, drain) = resolver.process(&raw.server);
     let sessions = resolver.sessions(raw.server);
     let admin = resolver.admin(raw.admin);
@@ -55,11 +56,12 @@ pub(super) fn resolve(
 struct Resolver<'a, 'r> {
     environment: &'a BTreeMap<String, String>,
     report: &'a mut Report<'r>,
+    trusts: Trusts,
 }
 
 /// One function for each section.
 impl Resolver<'_, '_> {
-    fn listener(&mut self, raw: &raw::Server) -> net::listener::Config {
+    fn listener(&mut self, raw: &mut raw::Server) -> net::listener::Config {
         let defaults = net::listener::Config::default();
         let key = |key| ["server", key];
         net::listener::Config {
@@ -83,6 +85,7 @@ impl Resolver<'_, '_> {
                 1 << 10..=1 << 20,
                 "must be from 1 KiB to 1 MiB",
             ),
+            tls: tls::certificate("server", raw.tls.take(), self.report),
         }
     }
 
@@ -115,6 +118,7 @@ impl Resolver<'_, '_> {
         admin::Config {
             listen: self.address(&["admin", "listen"], raw.listen.as_deref(), defaults.listen),
             token: self.token(&["admin", "token"], raw.token),
+            tls: tls::certificate("admin", raw.tls, self.report),
         }
     }
 
@@ -159,7 +163,13 @@ impl Resolver<'_, '_> {
         if self_id.is_some_and(|number| number <= 0) {
             self.report.refuse(&key("self_id"), "is not a QQ number");
         }
+        // An address that cannot be read is told already.
+        let is_tls = endpoint.as_ref().is_none_or(|endpoint| match endpoint {
+            Endpoint::Dial(target) => target.tls(),
+            Endpoint::Accept(_) => false,
+        });
         let config = upstream::Config {
+            trust: self.trusts.of(&key("ca"), raw.ca, is_tls, self.report),
             token: self.token(&key("token"), raw.token),
             self_id,
             max_frame: self.max_frame(&key("max_frame"), raw.max_frame, defaults.max_frame),
@@ -241,7 +251,9 @@ impl Resolver<'_, '_> {
             self.report.missing(&key("url"), message);
             return None;
         };
-        Some(ReverseWs { url: self.target(&key("url"), &url)?, max_backoff })
+        let url = self.target(&key("url"), &url)?;
+        let trust = self.trusts.of(&key("ca"), raw.ca, url.tls(), self.report);
+        Some(ReverseWs { url, trust, max_backoff })
     }
 
     fn actions(&mut self, consumer: &str, raw: raw::Actions) -> ActionRules {

@@ -18,6 +18,7 @@ use std::time::Duration;
 pub use self::bot::Bot;
 pub use self::session::{Channel, run as run_session};
 use crate::net::Target;
+use crate::net::tls::Trust;
 use crate::policy::Secret;
 use crate::policy::acl::ActionRules;
 
@@ -85,6 +86,8 @@ impl Consumer {
 pub struct ReverseWs {
     /// The bot's address.
     pub url: Target,
+    /// Whom we believe to be the bot when we dial `wss://`.
+    pub trust: Trust,
     /// Upper bound of the growing delay between attempts to connect.
     pub max_backoff: Duration,
 }

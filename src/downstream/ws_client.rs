@@ -40,7 +40,7 @@ async fn keep_connected(bot: &Arc<Bot>, reverse: &ReverseWs, shutdown: &Shutdown
         let attempt = async {
             sleep(backoff.next_delay(rand::random())).await;
             let headers = handshake_headers(bot).await;
-            dial(&reverse.url, headers, DIAL_LIMIT).await
+            dial(&reverse.url, &reverse.trust, headers, DIAL_LIMIT).await
         };
         let connection = tokio::select! {
             biased;

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,17 +14,16 @@ use http_body_util::{BodyExt, Empty, Limited};
 use hyper::client::conn::http1;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
 use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
+use tokio_rustls::{client, server};
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::listener::{HttpRequest, HttpResponse, body, plain};
+use super::tls::{TlsError, Trust};
 use super::{Stream, Target};
 
 /// Bytes of a refusal's body that are read to explain it.
@@ -119,20 +117,25 @@ pub async fn established(upgrade: OnUpgrade) -> Result<Established, hyper::Error
 /// The socket itself rather than hyper's wrapper around it: no dynamic dispatch, and hyper's read
 /// buffer is freed.
 fn unwrap(upgraded: Upgraded) -> Established {
-    let upgraded = match upgraded.downcast::<TokioIo<TcpStream>>() {
-        Ok(parts) => {
-            let early = Bytes::copy_from_slice(&parts.read_buf);
-            return Established { stream: Stream::Tcp(parts.io.into_inner()), early };
-        }
-        Err(upgraded) => upgraded,
-    };
-    match upgraded.downcast::<TokioIo<TlsStream<TcpStream>>>() {
-        Ok(parts) => {
-            let early = Bytes::copy_from_slice(&parts.read_buf);
-            Established { stream: Stream::other(parts.io.into_inner()), early }
-        }
-        Err(upgraded) => Established { stream: Stream::other(TokioIo::new(upgraded)), early: Bytes::new() },
-    }
+    taken_out(upgraded, Stream::Tcp)
+        .or_else(|upgraded| {
+            taken_out::<Box<server::TlsStream<TcpStream>>>(upgraded, |tls| Stream::Other(tls))
+        })
+        .or_else(|upgraded| taken_out::<client::TlsStream<TcpStream>>(upgraded, Stream::other))
+        .unwrap_or_else(|upgraded| Established {
+            stream: Stream::other(TokioIo::new(upgraded)),
+            early: Bytes::new(),
+        })
+}
+
+/// The connection, if `I` is what it runs over.
+fn taken_out<I>(upgraded: Upgraded, stream: fn(I) -> Stream) -> Result<Established, Upgraded>
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let parts = upgraded.downcast::<TokioIo<I>>()?;
+    let early = Bytes::copy_from_slice(&parts.read_buf);
+    Ok(Established { stream: stream(parts.io.into_inner()), early })
 }
 
 /// Why a dial did not lead to a connection.
@@ -142,8 +145,8 @@ pub enum DialError {
     #[error("cannot connect: {0}")]
     Connect(#[source] io::Error),
     /// The TLS handshake failed.
-    #[error("TLS handshake failed: {0}")]
-    Tls(#[source] io::Error),
+    #[error("no TLS with the peer: {0}")]
+    Tls(#[from] TlsError),
     /// The peer does not speak HTTP.
     #[error("the peer does not answer like a WebSocket server: {0}")]
     Http(#[source] hyper::Error),
@@ -172,35 +175,28 @@ impl DialError {
 }
 
 /// Connects to `target` and completes the client's handshake with these additional `headers`,
-/// all within `limit`. Redirects are not followed and no proxy is used.
+/// all within `limit`. Where the address says TLS, the peer has to convince `trust`. Redirects are
+/// not followed and no proxy is used.
 ///
 /// # Errors
 /// See [`DialError`].
-pub async fn dial(target: &Target, headers: HeaderMap, limit: Duration) -> Result<Established, DialError> {
-    timeout(limit, connect(target, headers)).await.map_err(|_| DialError::Timeout(limit))?
+pub async fn dial(
+    target: &Target,
+    trust: &Trust,
+    headers: HeaderMap,
+    limit: Duration,
+) -> Result<Established, DialError> {
+    timeout(limit, connect(target, trust, headers)).await.map_err(|_| DialError::Timeout(limit))?
 }
 
-async fn connect(target: &Target, headers: HeaderMap) -> Result<Established, DialError> {
+async fn connect(target: &Target, trust: &Trust, headers: HeaderMap) -> Result<Established, DialError> {
     let socket = TcpStream::connect((target.host(), target.port())).await.map_err(DialError::Connect)?;
     socket.set_nodelay(true).map_err(DialError::Connect)?;
     if !target.tls() {
         return upgrade(TokioIo::new(socket), target, headers).await;
     }
-    let name = ServerName::try_from(target.host().to_owned())
-        .map_err(|error| DialError::Tls(io::Error::new(io::ErrorKind::InvalidInput, error)))?;
-    let tls = tls_connector().map_err(DialError::Tls)?.connect(name, socket).await.map_err(DialError::Tls)?;
+    let tls = trust.connect(target.host(), socket).await?;
     upgrade(TokioIo::new(tls), target, headers).await
-}
-
-fn tls_connector() -> io::Result<TlsConnector> {
-    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(io::Error::other)?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(TlsConnector::from(Arc::new(config)))
 }
 
 async fn upgrade<I>(io: I, target: &Target, headers: HeaderMap) -> Result<Established, DialError>

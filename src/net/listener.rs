@@ -2,6 +2,8 @@
 
 use std::convert::Infallible;
 use std::error::Error;
+use std::future::ready;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,16 +17,19 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceBuilder, ServiceExt};
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::{debug, warn};
+
+use super::tls::Certificate;
 
 /// Where to listen and what one peer may cost.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,10 +38,13 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Connections at once, upgraded ones included; beyond it new ones are refused with 503.
     pub max_connections: usize,
-    /// Time for a whole request head to arrive, and for a connection to become a session.
+    /// Time for a TLS handshake, for a whole request head to arrive, and for a connection to become
+    /// a session.
     pub handshake_timeout: Duration,
     /// Bytes of a request head, at least 8 KiB.
     pub max_header: usize,
+    /// What is shown to peers, who have to speak TLS then.
+    pub tls: Option<Certificate>,
 }
 
 impl Default for Config {
@@ -46,6 +54,7 @@ impl Default for Config {
             max_connections: 4096,
             handshake_timeout: Duration::from_secs(10),
             max_header: 16 << 10,
+            tls: None,
         }
     }
 }
@@ -72,7 +81,8 @@ pub struct Place {
 }
 
 /// Accepts connections until `cancel`, one task each on `tasks`. Cancelling lets requests that
-/// are being answered finish; upgraded connections are their sessions' own.
+/// are being answered finish; upgraded connections are their sessions' own. The files of a
+/// certificate are followed all the while.
 pub async fn serve(
     listener: TcpListener,
     config: Config,
@@ -81,6 +91,9 @@ pub async fn serve(
     cancel: CancellationToken,
 ) {
     let places = Arc::new(Semaphore::new(config.max_connections));
+    if let Some(certificate) = config.tls.clone() {
+        tasks.spawn(cancel.clone().run_until_cancelled_owned(certificate.follow_files()));
+    }
     loop {
         let accepted = tokio::select! {
             biased;
@@ -102,7 +115,10 @@ pub async fn serve(
         }
         let Ok(permit) = Arc::clone(&places).try_acquire_owned() else {
             warn!(%peer, limit = config.max_connections, "connection refused: server.max_connections is reached");
-            tasks.spawn(refuse(socket));
+            // Within TLS the answer would cost the handshake that is to be saved.
+            if config.tls.is_none() {
+                tasks.spawn(refuse(socket));
+            }
             continue;
         };
         let place = Place { _permit: Arc::new(permit) };
@@ -110,6 +126,8 @@ pub async fn serve(
     }
 }
 
+/// One connection from its first byte. Everything a peer can be slow at happens here, on a task of
+/// its own, and within `handshake_timeout`.
 async fn connection(
     socket: TcpStream,
     peer: Peer,
@@ -118,6 +136,56 @@ async fn connection(
     service: HttpService,
     cancel: CancellationToken,
 ) {
+    let Some(certificate) = &config.tls else {
+        return http(socket, peer, place, &config, service, cancel).await;
+    };
+    // Boxed, so that connections without TLS do not carry the room for it.
+    let opening = Box::pin(timeout(config.handshake_timeout, open(socket, certificate)));
+    match cancel.run_until_cancelled(opening).await {
+        None => {}
+        Some(Ok(Ok(Opened::Tls(stream)))) => {
+            Box::pin(http(stream, peer, place, &config, service, cancel)).await;
+        }
+        Some(Ok(Ok(Opened::Plain(socket)))) => {
+            http(socket, peer, place, &config, tls_only(), cancel).await;
+        }
+        Some(Ok(Err(error))) => debug!(peer = %peer.0, %error, "TLS handshake failed"),
+        Some(Err(_)) => debug!(peer = %peer.0, "no TLS handshake within server.handshake_timeout"),
+    }
+}
+
+/// What a peer speaks where TLS is spoken.
+enum Opened {
+    Tls(Box<TlsStream<TcpStream>>),
+    Plain(TcpStream),
+}
+
+async fn open(socket: TcpStream, certificate: &Certificate) -> io::Result<Opened> {
+    let mut first = [0];
+    socket.peek(&mut first).await?;
+    // A request begins with the letters of its method, TLS with the byte 22.
+    if first.iter().all(u8::is_ascii_uppercase) {
+        return Ok(Opened::Plain(socket));
+    }
+    Ok(Opened::Tls(Box::new(certificate.accept(socket).await?)))
+}
+
+/// Tells a peer with the wrong address what is right.
+fn tls_only() -> HttpService {
+    let sentence = "this port speaks TLS: the address begins with wss:// or https://";
+    mount(tower::service_fn(move |_| ready(Ok(plain(StatusCode::BAD_REQUEST, sentence)))))
+}
+
+async fn http<I>(
+    io: I,
+    peer: Peer,
+    place: Place,
+    config: &Config,
+    service: HttpService,
+    cancel: CancellationToken,
+) where
+    I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let answering = TaskTracker::new();
     let requests = answering.clone();
     let service = service_fn(move |mut request: HttpRequest| {
@@ -129,7 +197,7 @@ async fn connection(
         .timer(TokioTimer::new())
         .header_read_timeout(config.handshake_timeout)
         .max_buf_size(config.max_header.max(8 << 10))
-        .serve_connection(TokioIo::new(socket), service)
+        .serve_connection(TokioIo::new(io), service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {

@@ -10,6 +10,7 @@ pub mod outgoing;
 mod shutdown;
 mod stream;
 mod target;
+pub mod tls;
 pub mod websocket;
 
 pub use outgoing::Outgoing;

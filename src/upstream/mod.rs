@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use crate::hub::Hub;
 use crate::net::handshake::Established;
+use crate::net::tls::Trust;
 use crate::net::websocket::Role;
 use crate::net::{Shutdown, Target};
 use crate::policy::Secret;
@@ -24,6 +25,8 @@ pub struct Config {
     pub name: String,
     /// Who connects to whom.
     pub endpoint: Endpoint,
+    /// Whom we believe to be LLOneBot when we dial `wss://`.
+    pub trust: Trust,
     /// Sent when we dial, demanded when LLOneBot dials.
     pub token: Option<Secret>,
     /// The QQ number, if it is known before the first connection.
@@ -54,6 +57,7 @@ impl Config {
         Self {
             name: name.into(),
             endpoint,
+            trust: Trust::default(),
             token: None,
             self_id: None,
             max_frame: 64 << 20,

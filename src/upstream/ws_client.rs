@@ -28,7 +28,7 @@ pub async fn run(hub: Arc<Hub>, config: Config, target: Target, shutdown: Shutdo
     loop {
         let attempt = async {
             sleep(backoff.next_delay(rand::random())).await;
-            dial(&target, headers(&config), DIAL_LIMIT).await
+            dial(&target, &config.trust, headers(&config), DIAL_LIMIT).await
         };
         let connection = tokio::select! {
             biased;

@@ -19,6 +19,7 @@ use crate::app::{Drained, Gateway, StartError};
 use crate::config::Config;
 use crate::downstream::{Consumer, ReverseWs};
 use crate::net::Target;
+use crate::net::tls::Trust;
 use crate::policy::Secret;
 use crate::simulator::{self, Simulator};
 use crate::upstream::{self, Endpoint};
@@ -65,7 +66,8 @@ impl Stage {
 
         let listener = TcpListener::bind(loopback(0)).await.context("cannot listen for the gateway")?;
         let url = format!("ws://{}/onebot/v11/ws", listener.local_addr()?);
-        let reverse = ReverseWs { url: target(&url)?, max_backoff: Duration::from_secs(1) };
+        let reverse =
+            ReverseWs { url: target(&url)?, trust: Trust::default(), max_backoff: Duration::from_secs(1) };
         let mut tokens = Vec::new();
         let mut consumers = Vec::new();
         for part in Part::ALL {
