@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::simulator::{Activity, Behaviour, Config, RecordedCall, Simulator};
+use crate::simulator::{Activity, Behaviour, Config, Profile, RecordedCall, Simulator};
 
 /// Longest text of call parameters on one line, in characters.
 const SHOWN_PARAMS: usize = 100;
@@ -26,15 +26,24 @@ const SHOWN_PARAMS: usize = 100;
   onebot-gateway simulate --reverse ws://127.0.0.1:8080/onebot/v11/ws
       dials a bot that waits for LLOneBot (NoneBot, Koishi, AstrBot)
 
+  onebot-gateway simulate --profile napcat
+      speaks as NapCat does: its refusals, heartbeats, stream actions and limits
+
   onebot-gateway simulate --delay 50ms --reorder --drop 0.01 --silence send_like
       is an LLOneBot on a bad day")]
 pub struct Args {
+    /// The implementation to be: llonebot, llonebot7, napcat, lagrange or go-cqhttp
+    #[arg(long, value_name = "NAME", default_value = "llonebot")]
+    profile: Profile,
     /// Serve forward WebSocket here; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3001")]
     listen: SocketAddr,
     /// Dial this ws:// address as LLOneBot's reverse WebSocket does; may be repeated
     #[arg(long, value_name = "URL")]
     reverse: Vec<String>,
+    /// Dial each --reverse address twice, for calls and for events, as lagrange and go-cqhttp can
+    #[arg(long, requires = "reverse")]
+    split_roles: bool,
     /// The access token, both ways
     #[arg(
         long,
@@ -51,9 +60,9 @@ pub struct Args {
     /// Invented events per second, 0 for none
     #[arg(long, value_name = "EVENTS", default_value_t = 1.0, value_parser = parse_rate, allow_negative_numbers = true)]
     rate: f64,
-    /// Time between heartbeats
-    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = parse_duration)]
-    heartbeat: Duration,
+    /// Time between heartbeats; each profile has its own default, llonebot's is 60s
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    heartbeat: Option<Duration>,
     /// Wait this long before each reply
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = parse_duration)]
     delay: Duration,
@@ -172,12 +181,14 @@ fn line_of(activity: &Activity) -> String {
 
 impl Args {
     fn into_config(self) -> Config {
+        let usual = Config::of(self.profile);
         Config {
             listen: Some(self.listen),
             reverse: self.reverse,
+            split_roles: self.split_roles,
             token: self.token.0,
             self_id: self.self_id,
-            heartbeat: self.heartbeat,
+            heartbeat: self.heartbeat.unwrap_or(usual.heartbeat),
             events_per_second: self.rate,
             seed: self.seed,
             report_self_message: self.self_messages,
@@ -188,7 +199,7 @@ impl Args {
                 drop: self.drop,
                 ..Behaviour::default()
             },
-            ..Config::default()
+            ..usual
         }
     }
 }
@@ -265,6 +276,9 @@ mod tests {
         assert_eq!(config.behaviour.delay, Duration::from_millis(50)..=Duration::from_millis(50));
         assert!(config.behaviour.silence.contains("send_like") && config.behaviour.reorder);
         assert_eq!((config.reverse.len(), config.token.as_str()), (2, "t"));
+
+        let config = parse(&["--profile", "lagrange"]).unwrap().into_config();
+        assert_eq!((config.profile, config.heartbeat.as_secs()), (Profile::Lagrange, 5));
     }
 
     #[test]
@@ -275,6 +289,7 @@ mod tests {
             (["--drop", "1.5"], "must be a number from 0 to 1"),
             (["--rate", "-1"], "from 0 to 100000"),
             (["--rate", "NaN"], "from 0 to 100000"),
+            (["--profile", "gocq"], "llonebot, llonebot7, napcat, lagrange, go-cqhttp"),
         ] {
             let error = parse(&arguments).expect_err("refused");
             assert!(error.contains(hint), "{arguments:?}: {error}");

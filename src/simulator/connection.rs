@@ -11,16 +11,17 @@ use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role as Side, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 use tokio_util::sync::CancellationToken;
 
-use super::actions;
+use super::actions::{self, stream};
 use super::behaviour::{Answer, Plan};
 use super::envelope::{Reply, Request, json_stringify};
+use super::profile::{FirstBeat, Paths, Refusal};
 use super::record::Activity;
 use super::shared::Shared;
 
@@ -43,13 +44,17 @@ pub(crate) struct Role {
 impl Role {
     pub(crate) const UNIVERSAL: Self = Self { calls: true, events: true };
 
-    /// LLOneBot knows five paths; on any other the connection stays open and mute.
-    pub(crate) fn of_path(path: &str) -> Self {
-        match path {
-            "/" => Self::UNIVERSAL,
-            "/api" | "/api/" => Self { calls: true, events: false },
-            "/event" | "/event/" => Self { calls: false, events: true },
-            _ => Self { calls: false, events: false },
+    pub(crate) const API: Self = Self { calls: true, events: false };
+    pub(crate) const EVENT: Self = Self { calls: false, events: true };
+    const MUTE: Self = Self { calls: false, events: false };
+
+    pub(crate) fn of_path(path: &str, paths: Paths) -> Self {
+        let (api, event) = (matches!(path, "/api" | "/api/"), matches!(path, "/event" | "/event/"));
+        match paths {
+            Paths::Known | Paths::ApiApart | Paths::BothApart if api => Self::API,
+            Paths::Known | Paths::EventApart | Paths::BothApart if event => Self::EVENT,
+            Paths::Known if path != "/" => Self::MUTE,
+            _ => Self::UNIVERSAL,
         }
     }
 }
@@ -79,14 +84,14 @@ impl Drop for Seat {
     }
 }
 
-/// Speaks with one peer until either side ends it. Without a seat the peer is refused as LLOneBot
-/// refuses a wrong token: after the handshake, with a frame and a close.
+/// Speaks with one peer until either side ends it. Without a seat the peer is refused as a wrong token is.
 pub(crate) async fn run<S>(arrival: Arrival<S>, seat: Option<Seat>, shared: Arc<Shared>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let Arrival { io, rest, side } = arrival;
-    let limits = WebSocketConfig::default().max_message_size(None).max_frame_size(None);
+    let limit = shared.dialect.max_message;
+    let limits = WebSocketConfig::default().max_message_size(limit).max_frame_size(limit);
     let stream = WebSocketStream::from_partially_read(io, rest, side, Some(limits)).await;
     let Some(mut seat) = seat else { return refuse(stream, &shared).await };
     let Some(frames) = seat.frames.take() else { return };
@@ -112,12 +117,13 @@ where
 }
 
 async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(mut stream: WebSocketStream<S>, shared: &Shared) {
-    shared.state().refused += 1;
-    shared.note(Activity::Failed { reason: "refused a connection: wrong or missing token".to_owned() });
-    let reason = CloseFrame { code: CloseCode::Policy, reason: "invalid access token".into() };
+    shared.note_refusal();
+    // Who refuses in the handshake has no more to say after it.
+    let Refusal::AfterHandshake(close) = shared.dialect.refusal else { return };
+    let close = close.map(|(code, reason)| CloseFrame { code: code.into(), reason: reason.into() });
     let farewell = async {
-        stream.send(Message::text(Reply::refused_token().to_text())).await?;
-        stream.send(Message::Close(Some(reason))).await?;
+        stream.send(Message::text(Reply::refused_token().to_text(shared.dialect.reply))).await?;
+        stream.send(Message::Close(close)).await?;
         drain(&mut stream).await;
         Ok::<_, Error>(())
     };
@@ -165,16 +171,14 @@ where
     S: StreamExt<Item = Result<Message, Error>> + Unpin,
 {
     let shared = &seat.shared;
-    // An interval of zero is one millisecond to a JavaScript timer.
-    let period = shared.config.heartbeat.max(Duration::from_millis(1));
-    let mut heartbeat = interval_at(Instant::now() + period, period);
-    heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let beats = seat.role.events && !(shared.config.heartbeat.is_zero() && shared.dialect.heart.zero_is_off);
+    let mut heartbeat = heartbeat(shared);
     let mut stalled = shared.stalled.subscribe();
     let open_calls = Arc::new(Semaphore::new(OPEN_CALLS));
     loop {
         let frame = tokio::select! {
             biased; // a busy peer must not hold back the heartbeat
-            _ = heartbeat.tick(), if seat.role.events => {
+            _ = heartbeat.tick(), if beats => {
                 let _ = seat.queue.send(Message::text(shared.heartbeat())).await;
                 continue;
             }
@@ -182,7 +186,9 @@ where
         };
         match frame {
             Some(Ok(Message::Text(text))) => on_frame(text.as_bytes(), seat, &open_calls).await,
-            Some(Ok(Message::Binary(bytes))) => on_frame(&bytes, seat, &open_calls).await,
+            Some(Ok(Message::Binary(bytes))) if shared.dialect.binary => {
+                on_frame(&bytes, seat, &open_calls).await;
+            }
             // The protocol layer has answered already; LLOneBot answers a second time, empty.
             Some(Ok(Message::Ping(_))) => {
                 let _ = seat.queue.send(Message::Pong(Bytes::new())).await;
@@ -192,10 +198,36 @@ where
                 let _ = timeout(CLOSE_TIMEOUT, drain(&mut source)).await;
                 return;
             }
-            Some(Ok(Message::Pong(_) | Message::Frame(_))) => {}
+            Some(Ok(Message::Binary(_) | Message::Pong(_) | Message::Frame(_))) => {}
+            Some(Err(Error::Capacity(_))) => {
+                let close = CloseFrame { code: CloseCode::Size, reason: "".into() };
+                let _ = seat.queue.send(Message::Close(Some(close))).await;
+                // The rest of the message is never read; the peer hangs up, or we do.
+                return sleep(CLOSE_TIMEOUT).await;
+            }
             Some(Err(_)) | None => return,
         }
     }
+}
+
+/// The timer of one connection's heartbeats.
+fn heartbeat(shared: &Shared) -> Interval {
+    // An interval of zero is one millisecond to a JavaScript timer.
+    let period = shared.config.heartbeat.max(Duration::from_millis(1));
+    let now = Instant::now();
+    let first = match shared.dialect.heart.first {
+        FirstBeat::Later => now + period,
+        FirstBeat::AtOnce => now,
+        FirstBeat::Shared => {
+            let running = now - shared.started();
+            let beaten = running.as_nanos() / period.as_nanos();
+            let next = period.saturating_mul(u32::try_from(beaten + 1).unwrap_or(u32::MAX));
+            shared.started() + next
+        }
+    };
+    let mut heartbeat = interval_at(first, period);
+    heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    heartbeat
 }
 
 async fn drain<S>(source: &mut S)
@@ -224,9 +256,9 @@ async fn on_frame(frame: &[u8], seat: &Seat, open_calls: &Arc<Semaphore>) {
         return;
     }
     let shared = &seat.shared;
-    let call = match Request::parse(frame) {
+    let call = match Request::parse(frame, shared.dialect) {
         Request::Call { action, params, echo } => {
-            let name = actions::base_name(&action);
+            let name = actions::base_name(&action, shared.dialect);
             let mut state = shared.state();
             let state = &mut *state;
             let recorded = state.calls.record(seat.number, frame.len(), (&action, &params, &echo));
@@ -236,12 +268,12 @@ async fn on_frame(frame: &[u8], seat: &Seat, open_calls: &Arc<Semaphore>) {
             Call { number: state.calls.count, action, params, echo, plan, arrived: Instant::now() }
         }
         Request::Refused(reply) => {
-            let _ = seat.queue.send(Message::text(reply.to_text())).await;
+            let _ = seat.queue.send(Message::text(reply.to_text(shared.dialect.reply))).await;
             return;
         }
         Request::Unanswered => return,
     };
-    if call.plan.wait.is_zero() {
+    if call.plan.wait.is_zero() && !stream::is_stream(&call.action) {
         return perform(call, shared, &seat.queue).await;
     }
     let Ok(permit) = Arc::clone(open_calls).acquire_owned().await else { return };
@@ -274,13 +306,22 @@ async fn perform(call: Call, shared: &Shared, queue: &mpsc::Sender<Message>) {
         }
         return;
     }
-    let outcome = actions::perform(&mut shared.state().account, &action, &params, shared.now());
+    let dialect = shared.dialect;
+    let outcome = actions::perform(&mut shared.state().account, dialect, &action, &params, shared.now());
     shared.emit_all(outcome.events).await;
+    for part in outcome.parts {
+        let part = Reply::ok(part, echo.clone()).streamed();
+        let _ = queue.send(Message::text(part.to_text(dialect.reply))).await;
+        sleep(stream::PACE).await;
+    }
 
     let mut reply = match outcome.answer {
         Ok(data) => Reply::ok(data, echo),
-        Err(failure) => Reply::failed(failure.retcode(), failure.message(), echo),
+        Err(failure) => Reply::failed(failure.retcode(dialect.retcodes), failure.message(), echo),
     };
+    if dialect.streams && stream::is_stream(&action) {
+        reply = reply.streamed();
+    }
     let retcode = reply.retcode;
     let copies = match plan.answer {
         Answer::Never => 0,
@@ -292,7 +333,7 @@ async fn perform(call: Call, shared: &Shared, queue: &mpsc::Sender<Message>) {
         Answer::NullEcho => reply.echo = Some(Value::Null),
         Answer::Once | Answer::Never | Answer::Twice => {}
     }
-    let frame = Message::text(reply.to_text());
+    let frame = Message::text(reply.to_text(dialect.reply));
     for _ in 0..copies {
         // A reply for a connection that has ended is dropped.
         let _ = queue.send(frame.clone()).await;

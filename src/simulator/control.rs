@@ -29,7 +29,8 @@ impl Control {
         self.shared.emit(event.into()).await
     }
 
-    /// Sends the next of about forty recorded events of every kind, in turn.
+    /// Sends the next of about forty recorded events of every kind, in turn; other implementations have some
+    /// of their own at the end of the round.
     pub async fn emit_sample(&self) -> usize {
         let sample = self.shared.next_sample();
         self.shared.emit(sample).await
@@ -67,7 +68,7 @@ impl Control {
         }
     }
 
-    /// Refuses new connections as LLOneBot refuses a wrong token: 101, a 1403 frame, close 1008.
+    /// Refuses new connections as a wrong token is refused: by LLOneBot with 101, a 1403 frame, close 1008.
     pub fn refuse(&self, refuse: bool) {
         self.shared.state().refusing = refuse;
     }
@@ -132,7 +133,7 @@ impl Control {
     async fn hear(&self, chat: Chat, user_id: i64, text: &str) -> i32 {
         let now = self.shared.now();
         let (message_id, event) = self.shared.state().account.hear(chat, user_id, &cq::decode(text), now);
-        self.shared.emit(event.to_string().into()).await;
+        self.shared.emit(self.shared.dressed(event)).await;
         message_id
     }
 

@@ -3,8 +3,11 @@
 use std::io;
 
 use serde::Serialize;
-use serde_json::Value;
 use serde_json::ser::{CompactFormatter, Formatter};
+use serde_json::{Value, json};
+
+use super::object::put;
+use super::profile::{BrokenJson, Dialect, ReplyShape};
 
 /// What one incoming frame asks for.
 pub(crate) enum Request {
@@ -15,21 +18,29 @@ pub(crate) enum Request {
     },
     /// Answered without looking at any action.
     Refused(Reply),
-    /// JSON `null`: LLOneBot trips over it and never answers.
+    /// JSON `null`, over which LLOneBot trips, and what an implementation ignores.
     Unanswered,
 }
 
 impl Request {
     /// Reads one text or binary frame; both are JSON text.
-    pub(crate) fn parse(frame: &[u8]) -> Self {
+    pub(crate) fn parse(frame: &[u8], dialect: &Dialect) -> Self {
+        let unknown = |action: &str, echo| Self::Refused(Reply::unknown_action(action, echo, dialect));
         let text = String::from_utf8_lossy(frame);
         let mut fields = match serde_json::from_str(&text) {
             Ok(Value::Object(fields)) => fields,
             Ok(Value::Null) => return Self::Unanswered,
-            Ok(_) => return Self::Refused(Reply::unknown_action("undefined", None)),
+            Ok(_) => return unknown("undefined", None),
             Err(error) => {
-                let message = format!("JSON 解析失败: {}", v8_message(&text, &error));
-                return Self::Refused(Reply::failed(1400, &message, recover_echo(&text)));
+                return match dialect.broken_json {
+                    BrokenJson::Explained => {
+                        let message = format!("JSON 解析失败: {}", v8_message(&text, &error));
+                        Self::Refused(Reply::failed(1400, &message, recover_echo(&text)))
+                    }
+                    BrokenJson::Refused(message) => Self::Refused(Reply::failed(1400, message, None)),
+                    BrokenJson::Ignored => Self::Unanswered,
+                    BrokenJson::Guessed => unknown("", recover_echo(&text)),
+                };
             }
         };
         let mut take = |key| fields.get_mut(key).map(Value::take).filter(|value| !value.is_null());
@@ -37,44 +48,95 @@ impl Request {
         let params = take("params").unwrap_or_else(|| Value::Object(serde_json::Map::new()));
         match take("action") {
             Some(Value::String(action)) => Self::Call { action, params, echo },
-            Some(other) => Self::Refused(Reply::unknown_action(&other.to_string(), echo)),
-            None => Self::Refused(Reply::unknown_action("undefined", echo)),
+            Some(other) => unknown(&other.to_string(), echo),
+            None => unknown("undefined", echo),
         }
     }
 }
 
-/// One reply, in LLOneBot's key order. `echo` is absent if the call had none, or `null`.
-#[derive(Debug, Clone, Serialize)]
+/// One reply. `echo` is absent if the call had none, or `null`.
+#[derive(Debug, Clone)]
 pub(crate) struct Reply {
-    status: &'static str,
     pub(crate) retcode: i64,
     data: Value,
     message: String,
-    wording: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) echo: Option<Value>,
+    /// It belongs to an action that is answered in several frames.
+    stream: bool,
 }
 
 impl Reply {
     pub(crate) const fn ok(data: Value, echo: Option<Value>) -> Self {
-        Self { status: "ok", retcode: 0, data, message: String::new(), wording: String::new(), echo }
+        Self { retcode: 0, data, message: String::new(), echo, stream: false }
     }
 
     pub(crate) fn failed(retcode: i64, message: &str, echo: Option<Value>) -> Self {
-        let (message, wording) = (message.to_owned(), message.to_owned());
-        Self { status: "failed", retcode, data: Value::Null, message, wording, echo }
+        Self { retcode, data: Value::Null, message: message.to_owned(), echo, stream: false }
     }
 
-    pub(crate) fn unknown_action(action: &str, echo: Option<Value>) -> Self {
-        Self::failed(1404, &format!("{action} API 不存在"), echo)
+    pub(crate) fn unknown_action(action: &str, echo: Option<Value>, dialect: &Dialect) -> Self {
+        Self::failed(dialect.retcodes.unknown, &dialect.unknown.replace("$action", action), echo)
     }
 
     pub(crate) fn refused_token() -> Self {
         Self::failed(1403, "token验证失败", None)
     }
 
-    pub(crate) fn to_text(&self) -> String {
-        json_stringify(self)
+    /// The same as a frame of a stream.
+    pub(crate) fn streamed(mut self) -> Self {
+        self.stream = true;
+        if self.retcode != 0 {
+            self.data = json!({"type": "error", "data_type": "error"});
+        }
+        self
+    }
+
+    pub(crate) fn to_text(&self, shape: ReplyShape) -> String {
+        let Self { retcode, data, message, echo, stream } = self;
+        let status = if *retcode == 0 { "ok" } else { "failed" };
+        let echo = echo.as_ref();
+        let plain = || {
+            json!({
+                "status": status, "retcode": retcode, "data": data, "message": message, "wording": message,
+            })
+        };
+        let reply = match shape {
+            ReplyShape::Llonebot => {
+                let mut reply = plain();
+                if let Some(echo) = echo {
+                    put(&mut reply, "echo", echo.clone());
+                }
+                reply
+            }
+            ReplyShape::Napcat => {
+                let not_understood = matches!(retcode, 1400 | 1403 | 1404);
+                let none = if not_understood { Value::Null } else { Value::from("") };
+                let mut reply = plain();
+                put(&mut reply, "echo", echo.cloned().unwrap_or(none));
+                put(&mut reply, "stream", if *stream { "stream-action" } else { "normal-action" });
+                reply
+            }
+            ReplyShape::Lagrange => {
+                json!({"status": status, "retcode": retcode, "data": data, "echo": echo})
+            }
+            ReplyShape::GoCqhttp => {
+                let mut reply = json!({"data": data});
+                if let Some(echo) = echo {
+                    put(&mut reply, "echo", echo.clone());
+                }
+                put(&mut reply, "message", message.as_str());
+                if *retcode != 0 {
+                    put(&mut reply, "msg", if *retcode == 404 { "API_NOT_FOUND" } else { "API_ERROR" });
+                }
+                put(&mut reply, "retcode", *retcode);
+                put(&mut reply, "status", status);
+                if *retcode != 0 {
+                    put(&mut reply, "wording", message.as_str());
+                }
+                reply
+            }
+        };
+        json_stringify(&reply)
     }
 }
 
@@ -177,18 +239,21 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::simulator::Profile;
+
+    const LLONEBOT: &Dialect = Profile::Llonebot.dialect();
 
     fn refusal(frame: &str) -> String {
-        match Request::parse(frame.as_bytes()) {
-            Request::Refused(reply) => reply.to_text(),
+        match Request::parse(frame.as_bytes(), LLONEBOT) {
+            Request::Refused(reply) => reply.to_text(ReplyShape::Llonebot),
             Request::Call { .. } => panic!("{frame} was accepted"),
             Request::Unanswered => panic!("{frame} was not answered"),
         }
     }
 
     fn echo_of(frame: &str) -> String {
-        match Request::parse(frame.as_bytes()) {
-            Request::Call { echo, .. } => Reply::ok(Value::Null, echo).to_text(),
+        match Request::parse(frame.as_bytes(), LLONEBOT) {
+            Request::Call { echo, .. } => Reply::ok(Value::Null, echo).to_text(ReplyShape::Llonebot),
             _ => panic!("{frame} was refused"),
         }
     }
@@ -221,7 +286,7 @@ mod tests {
                 refusal(frame).contains(r#""retcode":1404,"data":null,"message":"undefined API 不存在""#)
             );
         }
-        assert!(matches!(Request::parse(b"null"), Request::Unanswered));
+        assert!(matches!(Request::parse(b"null", LLONEBOT), Request::Unanswered));
     }
 
     #[test]
@@ -250,7 +315,9 @@ mod tests {
     #[test]
     fn missing_params_are_an_empty_object() {
         for frame in [r#"{"action":"x"}"#, r#"{"action":"x","params":null}"#] {
-            let Request::Call { params, .. } = Request::parse(frame.as_bytes()) else { panic!("refused") };
+            let Request::Call { params, .. } = Request::parse(frame.as_bytes(), LLONEBOT) else {
+                panic!("refused")
+            };
             assert_eq!(params, json!({}));
         }
     }

@@ -12,6 +12,7 @@ use super::account::messages::Chat;
 use super::account::people::{Member, Rank};
 use super::cq;
 use super::object::put;
+use super::profile::Dialect;
 use super::random::Random;
 use super::shared::Shared;
 
@@ -51,6 +52,15 @@ pub(crate) fn samples(self_id: i64) -> Vec<Value> {
         .collect()
 }
 
+/// The recorded events, and those that only this implementation sends.
+pub(crate) fn samples_of(dialect: &Dialect, self_id: i64) -> Vec<Value> {
+    let own = dialect
+        .samples
+        .iter()
+        .filter_map(|event| serde_json::from_str(&event.replace("$self", &self_id.to_string())).ok());
+    samples(self_id).into_iter().chain(own).collect()
+}
+
 /// Invents events at the configured rate until the simulator stops. Where connections are full it waits; what
 /// it could not make within a second of its time is not made up for.
 pub(crate) async fn run(shared: Arc<Shared>) {
@@ -77,7 +87,7 @@ async fn invent_for_ever(shared: &Shared) {
         while made < due {
             made += 1;
             let event = inventor.invent(&mut shared.state().account, shared.now());
-            shared.emit(event.to_string().into()).await;
+            shared.emit(shared.dressed(event)).await;
         }
     }
 }

@@ -9,6 +9,9 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
+use super::connection::Role;
+use super::profile::{Scheme, Tokens};
+
 /// A head longer than this is refused (Node's own limit).
 const MAX_HEAD: usize = 16 << 10;
 
@@ -110,6 +113,17 @@ pub(crate) async fn accept(io: &mut (impl AsyncWrite + Unpin), head: &Head) -> i
     Ok(false)
 }
 
+/// What a reverse connection says of itself.
+#[derive(Debug, Clone)]
+pub(crate) struct Identity {
+    pub(crate) self_id: i64,
+    pub(crate) authorization: Option<String>,
+    /// The value of `X-Client-Role`, and what it means.
+    pub(crate) role: &'static str,
+    pub(crate) carries: Role,
+    pub(crate) user_agent: &'static str,
+}
+
 /// Dials in as the reverse client of LLOneBot does and returns the bytes that came after the 101.
 ///
 /// # Errors
@@ -117,17 +131,17 @@ pub(crate) async fn accept(io: &mut (impl AsyncWrite + Unpin), head: &Head) -> i
 pub(crate) async fn request(
     io: &mut (impl AsyncRead + AsyncWrite + Unpin),
     url: &Uri,
-    self_id: i64,
-    token: &str,
+    identity: &Identity,
 ) -> io::Result<Vec<u8>> {
     let path = url.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
     let host = url.authority().map_or("", http::uri::Authority::as_str);
-    let bearer = format!("Bearer {token}");
-    let bearer = bearer.trim_end();
+    let Identity { self_id, authorization, role, user_agent, .. } = identity;
+    let authorization = authorization.as_deref().map(|value| format!("Authorization: {value}\r\n"));
+    let authorization = authorization.unwrap_or_default();
     let key = generate_key();
     let request = format!(
-        "GET {path} HTTP/1.1\r\nX-Self-ID: {self_id}\r\nAuthorization: {bearer}\r\nx-client-role: Universal\r\n\
-         User-Agent: LLOneBot/8.1.7\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\
+        "GET {path} HTTP/1.1\r\nX-Self-ID: {self_id}\r\n{authorization}x-client-role: {role}\r\n\
+         User-Agent: {user_agent}\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\
          Connection: Upgrade\r\nUpgrade: websocket\r\nHost: {host}\r\n\r\n"
     );
     io.write_all(request.as_bytes()).await?;
@@ -142,17 +156,50 @@ pub(crate) async fn request(
     Ok(head.rest)
 }
 
-/// LLOneBot's rule: an `Authorization` header decides alone, else the query's `access_token`.
-pub(crate) fn is_authorized(head: &Head, token: &str) -> bool {
-    if token.is_empty() {
-        return true;
-    }
-    if let Some(header) = head.header("authorization") {
-        return header.rsplit("Bearer ").next() == Some(token);
-    }
+/// What a client's token is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Welcome,
+    Missing,
+    Wrong,
+}
+
+/// Judges a client by the token it shows. The first place where one is decides alone.
+pub(crate) fn judge(head: &Head, token: &str, rule: Tokens) -> Verdict {
     let (_, query) = head.target();
-    let parameter = query.split('&').find_map(|pair| pair.strip_prefix("access_token="));
-    parameter.is_some_and(|encoded| percent_decoded(encoded) == token.as_bytes())
+    let in_query = query.split('&').find_map(|pair| pair.strip_prefix("access_token=")).map(percent_decoded);
+    let in_header =
+        head.header("authorization").map(|header| rule.scheme.token_of(header).as_bytes().to_vec());
+    let shown = if rule.query_first {
+        in_query.filter(|token| !token.is_empty()).or(in_header)
+    } else {
+        in_header.or(in_query)
+    };
+    match shown {
+        _ if token.is_empty() => Verdict::Welcome,
+        Some(shown) if shown == token.as_bytes() => Verdict::Welcome,
+        Some(shown) if !shown.is_empty() => Verdict::Wrong,
+        _ => Verdict::Missing,
+    }
+}
+
+impl Scheme {
+    fn token_of(self, header: &str) -> &str {
+        match self {
+            Self::AfterBearer => header.rsplit("Bearer ").next().unwrap_or_default(),
+            Self::OnlyBearer => header.strip_prefix("Bearer ").unwrap_or_default(),
+            Self::AfterAnyWord => header.split_once(' ').map_or(header, |(_, token)| token),
+        }
+    }
+}
+
+/// Turns a client away without a 101.
+///
+/// # Errors
+/// If the answer cannot be written.
+pub(crate) async fn refuse(io: &mut (impl AsyncWrite + Unpin), status: &str) -> io::Result<()> {
+    io.write_all(error(status, "Content-Type: text/plain", "").as_bytes()).await?;
+    io.shutdown().await
 }
 
 fn percent_decoded(text: &str) -> Vec<u8> {

@@ -1,4 +1,5 @@
-//! A simulated LLOneBot: the wire of LLOneBot 8.1.7 with an invented account behind it.
+//! A simulated LLOneBot: the wire of LLOneBot 8.1.7 with an invented account behind it, or that of
+//! another implementation ([`Profile`]).
 //!
 //! It answers every action of the catalogue from a small world of friends, groups and messages
 //! (`account`), speaks forward and reverse WebSocket, makes events at a chosen rate, and misbehaves on request
@@ -26,7 +27,9 @@ mod cq;
 mod envelope;
 mod events;
 mod handshake;
+mod meta;
 mod object;
+mod profile;
 mod random;
 mod record;
 mod reverse;
@@ -35,6 +38,7 @@ mod shared;
 
 pub use behaviour::{Answer, Behaviour};
 pub use control::Control;
+pub use profile::{Profile, UnknownProfile};
 pub use record::{Activity, RecordedCall};
 
 use connection::Role;
@@ -47,16 +51,21 @@ const STOP_GRACE: Duration = Duration::from_secs(2);
 /// enough for [`Simulator::serve`].
 #[derive(Clone)]
 pub struct Config {
+    /// Which implementation to be. [`Config::of`] sets the durations that go with it.
+    pub profile: Profile,
     /// Where to serve forward WebSocket (LLOneBot's `ws`); port 0 takes a free one.
     pub listen: Option<SocketAddr>,
     /// `ws://` addresses to dial (LLOneBot's `ws-reverse`), one connection each.
     pub reverse: Vec<String>,
+    /// Dial each reverse address twice, once for calls and once for events, as Lagrange and go-cqhttp can;
+    /// the others stay with one Universal connection.
+    pub split_roles: bool,
     /// The token of every connection, both ways; empty for none.
     pub token: String,
     /// The account's QQ number.
     pub self_id: i64,
     /// Time between two heartbeats of one connection; LLOneBot's default is 60 s. Zero does not switch them
-    /// off but sends one each millisecond, as LLOneBot does.
+    /// off but sends one each millisecond, as LLOneBot does; the other implementations take it as off.
     pub heartbeat: Duration,
     /// Wait before a reverse connection is dialled again; LLOneBot always waits 3 s.
     pub reconnect: Duration,
@@ -70,20 +79,31 @@ pub struct Config {
     pub behaviour: Behaviour,
 }
 
-impl Default for Config {
-    fn default() -> Self {
+impl Config {
+    /// The default, with the intervals of `profile`.
+    #[must_use]
+    pub fn of(profile: Profile) -> Self {
+        let dialect = profile.dialect();
         Self {
+            profile,
             listen: None,
             reverse: Vec::new(),
+            split_roles: false,
             token: String::new(),
             self_id: account::SELF_ID,
-            heartbeat: Duration::from_mins(1),
-            reconnect: Duration::from_secs(3),
+            heartbeat: dialect.heart.period,
+            reconnect: dialect.dialling.reconnect,
             events_per_second: 0.0,
             seed: 1,
             report_self_message: false,
             behaviour: Behaviour::default(),
         }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::of(Profile::default())
     }
 }
 
@@ -113,7 +133,9 @@ impl Simulator {
             shared.tracker.spawn(server::run(listener, Arc::clone(&shared)));
         }
         for target in targets {
-            shared.tracker.spawn(reverse::run(target, Arc::clone(&shared)));
+            for identity in reverse::identities(&shared) {
+                shared.tracker.spawn(reverse::run(target.clone(), identity, Arc::clone(&shared)));
+            }
         }
         if shared.config.events_per_second > 0.0 {
             shared.tracker.spawn(events::run(Arc::clone(&shared)));

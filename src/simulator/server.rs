@@ -10,7 +10,8 @@ use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::protocol::Role as Side;
 
 use super::connection::{self, Arrival, Role};
-use super::handshake::{self, Head};
+use super::handshake::{self, Head, Verdict};
+use super::profile::Refusal;
 use super::shared::Shared;
 
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -31,17 +32,31 @@ pub(crate) async fn run(listener: TcpListener, shared: Arc<Shared>) {
 }
 
 async fn welcome(mut io: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
-    let handshake = timeout(HANDSHAKE_TIMEOUT, shake_hands(&mut io));
-    let Some(Ok(Ok(Some(head)))) = shared.shutdown.run_until_cancelled(handshake).await else { return };
-    let welcome = handshake::is_authorized(&head, &shared.config.token) && !shared.state().refusing;
+    let handshake = timeout(HANDSHAKE_TIMEOUT, shake_hands(&mut io, &shared));
+    let Some(Ok(Ok(Some((head, welcome))))) = shared.shutdown.run_until_cancelled(handshake).await else {
+        return;
+    };
     let (path, _) = head.target();
-    let seat = welcome.then(|| shared.seat(Role::of_path(path), &format!("{path} from {peer}")));
+    let role = Role::of_path(path, shared.dialect.paths);
+    let seat = welcome.then(|| shared.seat(role, &format!("{path} from {peer}")));
     let arrival = Arrival { io, rest: head.rest, side: Side::Server };
     connection::run(arrival, seat, shared).await;
 }
 
-async fn shake_hands(io: &mut TcpStream) -> io::Result<Option<Head>> {
+/// The client's head and whether it may stay; `None` if the handshake is over without a WebSocket.
+async fn shake_hands(io: &mut TcpStream, shared: &Shared) -> io::Result<Option<(Head, bool)>> {
     io.set_nodelay(true)?;
     let head = Head::read(io).await?;
-    Ok(handshake::accept(io, &head).await?.then_some(head))
+    let verdict = match handshake::judge(&head, &shared.config.token, shared.dialect.tokens) {
+        Verdict::Welcome if shared.state().refusing => Verdict::Wrong,
+        verdict => verdict,
+    };
+    if let Refusal::InHandshake { missing, wrong } = shared.dialect.refusal
+        && verdict != Verdict::Welcome
+    {
+        shared.note_refusal();
+        handshake::refuse(io, if verdict == Verdict::Missing { missing } else { wrong }).await?;
+        return Ok(None);
+    }
+    Ok(handshake::accept(io, &head).await?.then_some((head, verdict == Verdict::Welcome)))
 }

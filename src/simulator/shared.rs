@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
@@ -16,6 +16,9 @@ use super::account::Account;
 use super::behaviour::Behaviour;
 use super::connection::{QUEUE, Role, Seat};
 use super::events;
+use super::meta;
+use super::object::put;
+use super::profile::Dialect;
 use super::random::Random;
 use super::record::{Activity, CallLog};
 
@@ -24,6 +27,7 @@ const ACTIVITIES: usize = 1024;
 
 pub(crate) struct Shared {
     pub(crate) config: Config,
+    pub(crate) dialect: &'static Dialect,
     pub(crate) tracker: TaskTracker,
     /// Ends everything politely.
     pub(crate) shutdown: CancellationToken,
@@ -50,7 +54,7 @@ pub(crate) struct State {
     pub(crate) calls: CallLog,
     pub(crate) refusing: bool,
     /// The recorded events, the next one first.
-    samples: VecDeque<Utf8Bytes>,
+    samples: VecDeque<Value>,
 }
 
 /// How others reach an open connection.
@@ -64,6 +68,7 @@ pub(crate) struct Handle {
 impl Shared {
     pub(crate) fn new(config: Config) -> Arc<Self> {
         let clock = Clock::start();
+        let dialect = config.profile.dialect();
         let state = State {
             account: Account::new(config.self_id, config.seed, clock.now()),
             behaviour: config.behaviour.clone(),
@@ -73,10 +78,11 @@ impl Shared {
             refused: 0,
             calls: CallLog::default(),
             refusing: false,
-            samples: events::samples(config.self_id).iter().map(|event| event.to_string().into()).collect(),
+            samples: events::samples_of(dialect, config.self_id).into(),
         };
         Arc::new(Self {
             config,
+            dialect,
             tracker: TaskTracker::new(),
             shutdown: CancellationToken::new(),
             abort: CancellationToken::new(),
@@ -152,35 +158,52 @@ impl Shared {
         for event in events {
             let own = event.get("post_type").is_some_and(|kind| kind == "message_sent");
             if !own || self.config.report_self_message {
-                self.emit(event.to_string().into()).await;
+                self.emit(self.dressed(event)).await;
             }
         }
     }
 
     /// The next recorded event; they come round and round.
     pub(crate) fn next_sample(&self) -> Utf8Bytes {
-        let mut state = self.state();
-        state.samples.rotate_left(1);
-        state.samples.back().cloned().unwrap_or_default()
+        let sample = {
+            let mut state = self.state();
+            state.samples.rotate_left(1);
+            state.samples.back().cloned().unwrap_or_default()
+        };
+        self.dressed(sample)
     }
 
     pub(crate) fn heartbeat(&self) -> String {
-        let online = self.state().account.online;
-        json!({
-            "time": self.now(), "self_id": self.config.self_id,
-            "post_type": "meta_event", "meta_event_type": "heartbeat",
-            "status": {"online": online, "good": true},
-            "interval": self.config.heartbeat.as_millis() as u64,
-        })
-        .to_string()
+        let interval = self.config.heartbeat.as_millis() as u64;
+        meta::heartbeat(self.dialect.meta, &self.state().account, self.now(), interval).to_string()
+    }
+
+    /// Counts a connection that was turned away.
+    pub(crate) fn note_refusal(&self) {
+        self.state().refused += 1;
+        self.note(Activity::Failed { reason: "refused a connection: wrong or missing token".to_owned() });
+    }
+
+    /// When the simulator was started.
+    pub(crate) fn started(&self) -> Instant {
+        self.clock.started
+    }
+
+    /// An event as this implementation writes it.
+    pub(crate) fn dressed(&self, mut event: Value) -> Utf8Bytes {
+        if self.dialect.seq_is_id
+            && let Some(seq) = event.get("message_seq").cloned()
+        {
+            let id = event.get("message_id").cloned().unwrap_or_default();
+            put(&mut event, "message_seq", id.clone());
+            put(&mut event, "real_id", id);
+            put(&mut event, "real_seq", seq.to_string());
+        }
+        event.to_string().into()
     }
 
     fn lifecycle(&self) -> String {
-        json!({
-            "time": self.now(), "self_id": self.config.self_id,
-            "post_type": "meta_event", "meta_event_type": "lifecycle", "sub_type": "connect",
-        })
-        .to_string()
+        meta::lifecycle(self.dialect.meta, &self.state().account, self.now()).to_string()
     }
 }
 

@@ -35,6 +35,8 @@ pub(crate) struct Account {
     pub(crate) messages: Messages,
     /// Merged forwards by their id.
     pub(crate) forwards: BTreeMap<String, Value>,
+    /// Uploads under way by their stream: chunks received, and chunks in all.
+    pub(crate) uploads: BTreeMap<String, (i64, i64)>,
     /// Request events nobody has answered yet.
     pub(crate) requests: Vec<Value>,
     pub(crate) random: Random,
@@ -58,6 +60,7 @@ impl Account {
             groups: people::groups(self_id, &mut random),
             messages: Messages::default(),
             forwards: BTreeMap::new(),
+            uploads: BTreeMap::new(),
             requests: Vec::new(),
             random,
             started: now,

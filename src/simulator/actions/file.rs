@@ -171,7 +171,7 @@ fn no_file() -> Failure {
 mod tests {
     use serde_json::json;
 
-    use super::super::perform;
+    use super::super::as_llonebot as perform;
     use crate::simulator::account::Account;
 
     const NOW: i64 = 1_795_400_000;

@@ -111,7 +111,7 @@ fn not_a_friend(user_id: i64) -> Failure {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::perform;
+    use super::super::as_llonebot as perform;
     use crate::simulator::account::Account;
 
     const NOW: i64 = 1_795_400_000;

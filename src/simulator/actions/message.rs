@@ -138,7 +138,7 @@ fn face_url() -> &'static str {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::{Failure, perform};
+    use super::super::{Failure, as_llonebot as perform};
     use crate::simulator::account::Account;
     use crate::simulator::account::messages::Chat;
     use crate::simulator::cq;

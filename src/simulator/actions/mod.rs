@@ -1,11 +1,16 @@
-//! What each action answers and does: the whole catalogue of LLOneBot 8.1.7.
+//! What each action answers and does: the whole catalogue of LLOneBot 8.1.7, and what other implementations
+//! answer differently.
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::account::Account;
+use super::meta;
 use super::object::interpolated;
+#[cfg(test)]
+use super::profile::Profile;
+use super::profile::{Dialect, Retcodes};
 
 mod admin;
 mod album;
@@ -16,6 +21,7 @@ mod message;
 mod params;
 mod quick;
 mod send;
+pub(crate) mod stream;
 mod system;
 
 use params::Params;
@@ -23,20 +29,20 @@ use params::Params;
 /// Why a call failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// 1404: there is no such action.
+    /// There is no such action.
     Unknown(String),
-    /// 1400: the parameters do not fit.
+    /// The parameters do not fit.
     Parameters(String),
-    /// 1200: it was tried and went wrong.
+    /// It was tried and went wrong.
     Thrown(String),
 }
 
 impl Failure {
-    pub(crate) const fn retcode(&self) -> i64 {
+    pub(crate) const fn retcode(&self, retcodes: Retcodes) -> i64 {
         match self {
-            Self::Unknown(_) => 1404,
-            Self::Parameters(_) => 1400,
-            Self::Thrown(_) => 1200,
+            Self::Unknown(_) => retcodes.unknown,
+            Self::Parameters(_) => retcodes.parameters,
+            Self::Thrown(_) => retcodes.thrown,
         }
     }
 
@@ -52,6 +58,8 @@ pub(crate) type Answer = Result<Value, Failure>;
 /// What became of one call.
 pub(crate) struct Outcome {
     pub(crate) answer: Answer,
+    /// What is answered before, in frames of their own.
+    pub(crate) parts: Vec<Value>,
     /// What happened to the account, in order.
     pub(crate) events: Vec<Value>,
     /// Every connection closes after the reply.
@@ -60,26 +68,59 @@ pub(crate) struct Outcome {
 
 /// Carries out one call. Every action has two further names, `x_async` and `x_rate_limited`, which LLOneBot treats
 /// exactly like `x`.
-pub(crate) fn perform(account: &mut Account, action: &str, params: &Value, now: i64) -> Outcome {
-    let name = base_name(action);
+pub(crate) fn perform(
+    account: &mut Account,
+    dialect: &Dialect,
+    action: &str,
+    params: &Value,
+    now: i64,
+) -> Outcome {
+    let name = base_name(action, dialect);
+    let unknown = || Err(Failure::Unknown(dialect.unknown.replace("$action", action)));
+    let mut parts = Vec::new();
     let answer = match params {
-        _ if !CATALOGUE.contains(&name) => Err(Failure::Unknown(format!("{action} API 不存在"))),
+        _ if !is_known(name, dialect) => unknown(),
         Value::Object(params) => {
             let mut call = Call { account, params: Params(params), now };
-            ANSWERERS
-                .iter()
-                .find_map(|answer| answer(name, &mut call))
-                .unwrap_or_else(|| Err(Failure::Unknown(format!("{action} API 不存在"))))
+            if stream::is_stream(name) {
+                stream::answer(name, &mut call, &mut parts)
+            } else {
+                introduce(name, &call, dialect)
+                    .or_else(|| ANSWERERS.iter().find_map(|answer| answer(name, &mut call)))
+                    .unwrap_or_else(unknown)
+            }
         }
         other => Err(Failure::Parameters(format!("expected object but got {}", interpolated(other)))),
     };
     let restart = answer.is_ok() && matches!(name, "set_config" | "set_restart");
-    Outcome { answer, events: std::mem::take(&mut account.events), restart }
+    Outcome { answer, parts, events: std::mem::take(&mut account.events), restart }
+}
+
+#[cfg(test)]
+fn as_llonebot(account: &mut Account, action: &str, params: &Value, now: i64) -> Outcome {
+    perform(account, Profile::Llonebot.dialect(), action, params, now)
 }
 
 /// The action without its suffix; suffixes do not combine.
-pub(crate) fn base_name(action: &str) -> &str {
-    action.strip_suffix("_async").or_else(|| action.strip_suffix("_rate_limited")).unwrap_or(action)
+pub(crate) fn base_name<'a>(action: &'a str, dialect: &Dialect) -> &'a str {
+    dialect.suffixes.iter().find_map(|suffix| action.strip_suffix(suffix)).unwrap_or(action)
+}
+
+fn is_known(name: &str, dialect: &Dialect) -> bool {
+    let streams = dialect.streams && stream::is_stream(name);
+    streams || (CATALOGUE.contains(&name) && !dialect.lacks.contains(&name))
+}
+
+/// Who it is and how it fares, in each implementation's words.
+fn introduce(name: &str, call: &Call<'_>, dialect: &Dialect) -> Option<Answer> {
+    let (app_name, app_version) = dialect.app;
+    match name {
+        "get_version_info" => Some(Ok(json!({
+            "app_name": app_name, "protocol_version": "v11", "app_version": app_version,
+        }))),
+        "get_status" => Some(Ok(meta::status(dialect.meta, call.account))),
+        _ => None,
+    }
 }
 
 /// How long an action waits by itself: `get_event` for an event that never comes, since LLOneBot keeps events for
@@ -144,8 +185,6 @@ const CATALOGUE: [&str; 122] = [
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::simulator::account::messages::Chat;
     use crate::simulator::cq;
@@ -190,10 +229,14 @@ mod tests {
             for suffix in ["", "_async", "_rate_limited"] {
                 let mut account = Account::new(1, 1, NOW);
                 let params = generous_params(&mut account, name);
-                let outcome = perform(&mut account, &format!("{name}{suffix}"), &params, NOW);
+                let outcome = as_llonebot(&mut account, &format!("{name}{suffix}"), &params, NOW);
                 // These two always fail in LLOneBot 8 as well.
                 let fails = ["get_group_ignore_add_request", "scan_qrcode"].contains(&name);
-                let retcode = outcome.answer.as_ref().err().map_or(0, Failure::retcode);
+                let retcode = outcome
+                    .answer
+                    .as_ref()
+                    .err()
+                    .map_or(0, |failure| failure.retcode(Profile::Llonebot.dialect().retcodes));
                 assert_eq!(retcode, if fails { 1200 } else { 0 }, "{name}: {:?}", outcome.answer);
             }
         }
@@ -203,14 +246,14 @@ mod tests {
     fn unknown_actions_and_stacked_suffixes_do_not_exist() {
         let mut account = Account::new(1, 1, NOW);
         for name in ["nope", "get_msg_async_async", "set_group_anonymous", "get_supported_actions", ""] {
-            let answer = perform(&mut account, name, &json!({}), NOW).answer;
+            let answer = as_llonebot(&mut account, name, &json!({}), NOW).answer;
             assert_eq!(answer, Err(Failure::Unknown(format!("{name} API 不存在"))));
         }
     }
 
     #[test]
     fn params_that_are_no_object_are_refused() {
-        let answer = perform(&mut Account::new(1, 1, NOW), "get_status", &json!(1), NOW).answer;
+        let answer = as_llonebot(&mut Account::new(1, 1, NOW), "get_status", &json!(1), NOW).answer;
         assert_eq!(answer, Err(Failure::Parameters("expected object but got 1".to_owned())));
     }
 }

@@ -78,7 +78,7 @@ impl Call<'_> {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::perform;
+    use super::super::as_llonebot as perform;
     use crate::simulator::account::Account;
 
     const NOW: i64 = 1_795_400_000;

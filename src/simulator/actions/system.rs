@@ -8,16 +8,6 @@ pub(super) fn answer(name: &str, call: &mut Call<'_>) -> Option<Answer> {
     let account = &call.account;
     Some(match name {
         "get_login_info" => Ok(json!({"user_id": account.self_id, "nickname": account.nickname})),
-        "get_version_info" => {
-            Ok(json!({"app_name": "LLOneBot", "protocol_version": "v11", "app_version": "8.1.7"}))
-        }
-        "get_status" => Ok(json!({
-            "online": account.online, "good": true,
-            "stat": {
-                "message_received": account.received, "message_sent": account.sent,
-                "last_message_time": account.last_message, "startup_time": account.started,
-            },
-        })),
         "can_send_image" | "can_send_record" => Ok(json!({"yes": true})),
         "get_robot_uin_range" => Ok(json!([
             {"minUin": "2854196301", "maxUin": "2854216399"}, {"minUin": "66600000", "maxUin": "66600000"},
