@@ -18,6 +18,7 @@ use tracing::{error, info, warn};
 
 use self::router::Router;
 use crate::admin::{Admin, AdminThread};
+use crate::call;
 use crate::config::Config;
 use crate::downstream::admission::Admission;
 use crate::downstream::http_api::HttpApi;
@@ -127,13 +128,22 @@ impl Gateway {
         };
 
         let session_config = Arc::new(config.sessions);
+        let account = call::Account {
+            hub: Arc::clone(&hub),
+            turns: call::Turns::new(config.calls.rate_limited_interval, config.calls.queue_bytes),
+            background: call::Background {
+                tasks: session_tasks.clone(),
+                drain: sessions.drain.clone(),
+                abort: sessions.abort.clone(),
+            },
+        };
         let bots: Arc<[Arc<Bot>]> = config
             .consumers
             .into_iter()
             .map(|consumer| {
                 let metrics = metrics.consumer(&consumer.name);
                 let session_config = Arc::clone(&session_config);
-                Bot::new(consumer, session_config, Arc::clone(&hub), config.calls.in_flight, metrics)
+                Bot::new(consumer, session_config, &account, config.calls.in_flight, metrics)
             })
             .collect();
         for bot in bots.iter() {

@@ -5,9 +5,12 @@
 //! cannot fail: every call gets exactly one [`Reply`].
 
 pub mod authorize;
+pub mod deferred;
 pub mod dispatch;
+pub mod get_event;
 pub mod in_flight;
 pub mod meter;
+pub mod rate_limited;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -15,38 +18,73 @@ use std::sync::Arc;
 use tower::ServiceBuilder;
 
 use self::authorize::{Authorize, AuthorizeLayer};
+pub use self::deferred::Background;
+use self::deferred::{Deferred, DeferredLayer};
 use self::dispatch::Dispatch;
+use self::get_event::{GetEvent, GetEventLayer};
 pub use self::in_flight::Slots;
 use self::in_flight::{InFlight, InFlightLayer};
 use self::meter::{Meter, MeterLayer};
+pub use self::rate_limited::Turns;
+use self::rate_limited::{RateLimited, RateLimitedLayer};
 use crate::hub::{Hub, Reply};
 use crate::onebot::Call;
 use crate::policy::acl::ActionRules;
+use crate::policy::events::EventRules;
 use crate::telemetry::metrics::ConsumerMetrics;
 
 /// The path of one consumer's calls. Clones share its slots, rules and metrics.
-pub type Caller = Meter<Authorize<InFlight<Dispatch>>>;
+pub type Caller = Deferred<Meter<Authorize<RateLimited<InFlight<GetEvent<Dispatch>>>>>>;
 
-/// The path for a consumer with these `rules`, whose open calls are counted in `slots`.
+/// What the calls of all consumers of an account have in common.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// Where they go.
+    pub hub: Arc<Hub>,
+    /// The turns of `_rate_limited` calls.
+    pub turns: Turns,
+    /// Where calls that nobody waits for go on.
+    pub background: Background,
+}
+
+/// What the calls of one consumer are bound by.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// The consumer's name.
+    pub consumer: String,
+    /// What it may call.
+    pub actions: ActionRules,
+    /// What it gets from `get_event`.
+    pub events: EventRules,
+    /// How many of its calls may be open.
+    pub slots: Slots,
+}
+
+/// The path for a consumer bound by `terms`.
 #[must_use]
-pub fn caller(
-    hub: &Arc<Hub>,
-    consumer: &str,
-    rules: ActionRules,
-    slots: Slots,
-    metrics: Arc<ConsumerMetrics>,
-) -> Caller {
+pub fn caller(account: &Account, terms: Terms, metrics: &Arc<ConsumerMetrics>) -> Caller {
+    let Account { hub, turns, background } = account.clone();
+    let drain = background.drain.clone();
     ServiceBuilder::new()
-        // Outermost, so that it sees every outcome.
-        .layer(MeterLayer::new(metrics))
+        // Outside of all that counts and refuses, so that what it sees through in the background is
+        // counted with its real end, and what is refused at once is still said.
+        .layer(DeferredLayer::new(background))
+        // Sees every outcome.
+        .layer(MeterLayer::new(Arc::clone(metrics)))
         // Before anything is taken: a refused call costs neither a slot nor a token.
-        .layer(AuthorizeLayer::new(consumer, rules))
+        .layer(AuthorizeLayer::new(&terms.consumer, terms.actions))
+        // Before the slot, which a call that only waits for its turn must not keep from others.
+        .layer(RateLimitedLayer::new(turns, drain.clone()))
         // A slot can be given back, so it is taken before what cannot.
-        .layer(InFlightLayer::new(slots))
-        .service(Dispatch::new(Arc::clone(hub)))
+        .layer(InFlightLayer::new(terms.slots))
+        .layer(GetEventLayer::new(Arc::clone(&hub), terms.events, Arc::clone(metrics), drain))
+        .service(Dispatch::new(hub))
 }
 
 /// What every layer is.
 trait CallService: tower::Service<Call, Response = Reply, Error = Infallible> {}
 
 impl<S: tower::Service<Call, Response = Reply, Error = Infallible>> CallService for S {}
+
+#[cfg(test)]
+mod tests;

@@ -71,6 +71,7 @@ pub(super) struct Calls {
     pub(super) timeouts: BTreeMap<String, Interval>,
     pub(super) wait_for_link: Option<Interval>,
     pub(super) in_flight: Option<Count>,
+    pub(super) rate_limited_interval: Option<Interval>,
     pub(super) queue_bytes: Option<Size>,
 }
 

@@ -301,6 +301,11 @@ impl Resolver<'_, '_> {
                 1..=100_000,
                 "must be from 1 to 100000",
             ),
+            rate_limited_interval: self.interval(
+                &key("rate_limited_interval"),
+                raw.rate_limited_interval,
+                defaults.rate_limited_interval,
+            ),
             queue_bytes: self.size(
                 &key("queue_bytes"),
                 raw.queue_bytes,

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::{Config, Consumer, ReverseWs};
-use crate::call::{Caller, Slots, caller};
+use crate::call::{self, Caller, Slots, Terms, caller};
 use crate::hub::Hub;
+use crate::policy::events::EventRules;
 use crate::telemetry::metrics::ConsumerMetrics;
 
 /// What all sessions of one consumer share.
@@ -18,24 +19,32 @@ pub struct Bot {
     pub(super) hub: Arc<Hub>,
     /// The path of its calls, to be cloned.
     pub(super) caller: Caller,
+    /// Which events it receives.
+    pub(super) events: EventRules,
     /// Its metrics.
     pub(super) metrics: Arc<ConsumerMetrics>,
 }
 
 impl Bot {
-    /// Puts `consumer` to work on the account of `hub`; `in_flight` of its calls may be open.
+    /// Puts `consumer` to work on `account`; `in_flight` of its calls may be open.
     #[must_use]
     pub fn new(
         consumer: Consumer,
         config: Arc<Config>,
-        hub: Arc<Hub>,
+        account: &call::Account,
         in_flight: usize,
         metrics: ConsumerMetrics,
     ) -> Arc<Self> {
         let metrics = Arc::new(metrics);
-        let rules = consumer.actions.clone();
-        let caller = caller(&hub, &consumer.name, rules, Slots::new(in_flight), Arc::clone(&metrics));
-        Arc::new(Self { consumer, config, hub, caller, metrics })
+        let events = EventRules { self_messages: consumer.self_messages };
+        let terms = Terms {
+            consumer: consumer.name.clone(),
+            actions: consumer.actions.clone(),
+            events,
+            slots: Slots::new(in_flight),
+        };
+        let caller = caller(account, terms, &metrics);
+        Arc::new(Self { consumer, config, hub: Arc::clone(&account.hub), caller, events, metrics })
     }
 
     /// Where we connect to it, if we do.

@@ -12,7 +12,6 @@ use crate::journal::{Cursor, Run, Seq};
 use crate::net::outgoing::Outgoing;
 use crate::net::websocket::Role;
 use crate::onebot::close::CloseReason;
-use crate::onebot::event::PostType;
 
 /// A cursor, and what it takes to write what it reads.
 pub(super) struct Reader {
@@ -64,9 +63,8 @@ impl Reader {
     }
 
     fn write_run(&self, run: &Run, out: &mut Outgoing) {
-        let wanted = |post_type| self.bot.consumer.self_messages || post_type != PostType::MessageSent;
         let mut delivered = 0;
-        for part in run.filtered(|event| wanted(event.head.post_type)) {
+        for part in run.filtered(|event| self.bot.events.wants(event.head)) {
             delivered += part.len() as u64;
             match out.role() {
                 // The bytes of the journal are what goes on the wire.

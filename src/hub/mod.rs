@@ -34,6 +34,8 @@ pub struct Config {
     pub wait_for_link: Duration,
     /// Open calls per consumer; a session at the cap stops reading its socket.
     pub in_flight: usize,
+    /// Time between two calls of `_rate_limited` actions, over all consumers of the account.
+    pub rate_limited_interval: Duration,
     /// Bytes of calls that may wait for the link (down, or slower than the consumers).
     pub queue_bytes: usize,
 }
@@ -45,6 +47,7 @@ impl Default for Config {
             timeouts: BTreeMap::new(),
             wait_for_link: Duration::from_secs(5),
             in_flight: 256,
+            rate_limited_interval: Duration::from_millis(500),
             queue_bytes: 64 << 20,
         }
     }

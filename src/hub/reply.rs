@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::coop::unconstrained;
 
 use crate::journal::Seq;
-use crate::onebot::reply::{Retcode, failed};
+use crate::onebot::reply::{Retcode, deferred, failed, ok};
 use crate::onebot::{Echo, EchoSpan, Spliced, splice};
 
 /// How a call ended, for the meter.
@@ -36,6 +36,22 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// A successful answer of the gateway itself. `data` must be valid JSON.
+    #[must_use]
+    pub fn own(data: &str) -> Self {
+        Self::made(ok(data))
+    }
+
+    /// The answer to a call that is done without its caller.
+    #[must_use]
+    pub fn deferred() -> Self {
+        Self::made(deferred())
+    }
+
+    fn made(text: Bytes) -> Self {
+        Self { text, echo_at: None, after: Seq(0), outcome: Outcome::Ok, refused: None, rest: None }
+    }
+
     /// A refusal by the gateway itself.
     #[must_use]
     pub fn refusal(retcode: Retcode, outcome: Outcome, message: &str) -> Self {

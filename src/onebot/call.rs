@@ -154,6 +154,24 @@ impl ActionName {
         self.as_str().get(self.base..).unwrap_or_default()
     }
 
+    /// Whether the caller does not wait for the answer: the name has a suffix (standard, api/README.md).
+    #[must_use]
+    pub fn is_deferred(&self) -> bool {
+        self.base > 0 && !self.suffix().is_empty()
+    }
+
+    /// Whether the call has to wait for its turn.
+    #[must_use]
+    pub fn is_rate_limited(&self) -> bool {
+        self.is_deferred() && self.suffix().contains("_rate_limited")
+    }
+
+    /// The action itself.
+    #[must_use]
+    pub fn without_suffix(&self) -> Self {
+        Self::new(self.base())
+    }
+
     /// What the catalogue knows of it.
     #[must_use]
     pub fn entry(&self) -> Option<&'static Action> {

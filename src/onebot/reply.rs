@@ -66,6 +66,12 @@ pub fn ok(data: &str) -> Bytes {
     format!(r#"{{"status":"ok","retcode":0,"data":{data},"message":"","wording":""}}"#).into()
 }
 
+/// The answer to a call nobody waits for (standard, api/README.md), without an echo.
+#[must_use]
+pub fn deferred() -> Bytes {
+    Bytes::from_static(br#"{"status":"async","retcode":1,"data":null,"message":"","wording":""}"#)
+}
+
 /// The reply's `retcode`; `None` if it has none that is an integer.
 #[must_use]
 pub fn retcode(text: &[u8], envelope: &Envelope) -> Option<i64> {

@@ -1,6 +1,7 @@
 //! Decisions as pure functions of (rule, input): who somebody is, and what they may call.
 
 pub mod acl;
+pub mod events;
 pub mod identity;
 mod secret;
 

@@ -256,6 +256,8 @@ label! {
         Failed = "failed",
         /// Refused by a rule.
         Denied = "denied",
+        /// A limit was used up.
+        Limited = "limited",
         /// The link was down, or broke before the answer.
         LinkDown = "link_down",
         /// No answer within the deadline.
