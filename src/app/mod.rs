@@ -22,6 +22,7 @@ use crate::call;
 use crate::config::Config;
 use crate::downstream::admission::Admission;
 use crate::downstream::http_api::HttpApi;
+use crate::downstream::sse::Sse;
 use crate::downstream::{self, Bot};
 use crate::hub::Hub;
 use crate::journal::Journal;
@@ -148,8 +149,10 @@ impl Gateway {
             .collect();
         for bot in bots.iter() {
             if let Some(reverse) = bot.reverse_ws() {
-                let client = downstream::ws_client::run(Arc::clone(bot), reverse.clone(), sessions.clone());
-                session_tasks.spawn(client);
+                let (bot, reverse, sessions) = (Arc::clone(bot), reverse.clone(), sessions.clone());
+                session_tasks.spawn(supervised("reverse_ws", move || {
+                    downstream::ws_client::run(Arc::clone(&bot), reverse.clone(), sessions.clone())
+                }));
             }
         }
         let admission = Admission::new(bots, Arc::clone(&session_config), metrics);
@@ -160,6 +163,7 @@ impl Gateway {
                 session_tasks.clone(),
                 sessions.clone(),
             ),
+            sse: Sse::new(admission.clone(), sessions.clone()),
             http_api: HttpApi::new(admission, session_config, sessions.clone()),
         };
         let service = listener::mount(router);

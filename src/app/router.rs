@@ -1,12 +1,15 @@
 //! Which adapter answers a request on the server's listener.
 
 use std::convert::Infallible;
+use std::future::ready;
 use std::task::{Context, Poll};
 
 use futures_util::future::BoxFuture;
+use http::Method;
 use tower::Service;
 
 use crate::downstream::http_api::HttpApi;
+use crate::downstream::sse::Sse;
 use crate::net::handshake::is_upgrade;
 use crate::net::listener::{HttpRequest, HttpResponse};
 use crate::{downstream, upstream};
@@ -16,6 +19,7 @@ use crate::{downstream, upstream};
 pub(super) struct Router {
     pub(super) accept: Option<(String, upstream::ws_server::WsServer)>,
     pub(super) sessions: downstream::ws_server::WsServer,
+    pub(super) sse: Sse,
     pub(super) http_api: HttpApi,
 }
 
@@ -35,6 +39,10 @@ impl Service<HttpRequest> for Router {
                 Box::pin(upstream.call(request))
             }
             _ if is_upgrade(request.headers()) => Box::pin(self.sessions.call(request)),
+            // Any other method there is an unknown action, as in LLOneBot.
+            _ if path == Sse::PATH && request.method() == Method::GET => {
+                Box::pin(ready(Ok(self.sse.answer(&request))))
+            }
             _ => {
                 let http_api = self.http_api.clone();
                 Box::pin(async { Ok(http_api.answer(request).await) })

@@ -86,6 +86,8 @@ impl Resolver<'_, '_> {
                 "must be from 1 KiB to 1 MiB",
             ),
             tls: tls::certificate("server", raw.tls.take(), self.report),
+            // A problem with it is reported where the sessions' is.
+            write_timeout: raw.write_timeout.as_ref().map_or(defaults.write_timeout, |Interval(time)| *time),
         }
     }
 
@@ -457,7 +459,7 @@ fn path_problem(path: &str) -> Option<String> {
     if path.contains(|c: char| !c.is_ascii_graphic() || c == '?' || c == '#') {
         return Some(format!("{path:?} is not a plain path, such as \"/llonebot\""));
     }
-    let taken = ["", "/api", "/event"].contains(&path.trim_end_matches('/'));
+    let taken = ["", "/api", "/event", "/_events"].contains(&path.trim_end_matches('/'));
     taken.then(|| format!("{path:?} is where bots connect; choose another path, such as \"/llonebot\""))
 }
 

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use tower::ServiceExt;
 
 use super::admission::Admission;
+use super::http_answer::{json, not_admitted, refuse, shutting_down};
 use super::{Bot, Config};
 use crate::hub::{Parts, Reply};
 use crate::net::Shutdown;
@@ -38,13 +39,11 @@ impl HttpApi {
     /// One request, one call, one answer.
     pub async fn answer(self, request: HttpRequest) -> HttpResponse {
         if self.shutdown.drain.is_cancelled() {
-            return refuse(Retcode::Overloaded, "the gateway is shutting down");
+            return shutting_down();
         }
         let bot = match self.admission.admit(&request) {
             Ok(bot) => bot,
-            Err(refused) => {
-                return json(refused.status, failed(retcode_of(refused.status), &refused.sentence));
-            }
+            Err(refused) => return not_admitted(&refused),
         };
         match self.read_call(request).await {
             Ok(call) => respond(&bot, call).await,
@@ -59,7 +58,8 @@ impl HttpApi {
         let action = action_of(request.uri().path()).ok_or_else(|| {
             Box::new(refuse(
                 Retcode::UnknownAction,
-                "no such path; an action is called as /<action>, for example /get_status",
+                "no such path; call an action as /<action>, for example /get_status, read events at /_events, \
+                 or connect with WebSocket",
             ))
         })?;
         let query = from_form(request.uri().query().unwrap_or_default().as_bytes());
@@ -179,22 +179,6 @@ fn without_echo(reply: &Reply) -> Vec<u8> {
 fn status(reply: &Reply) -> StatusCode {
     let own = reply.refused.map(Retcode::http_status).map(StatusCode::from_u16);
     own.and_then(Result::ok).unwrap_or(StatusCode::OK)
-}
-
-fn refuse(retcode: Retcode, message: &str) -> HttpResponse {
-    let status = StatusCode::from_u16(retcode.http_status()).unwrap_or(StatusCode::BAD_REQUEST);
-    json(status, failed(retcode, message))
-}
-
-fn json(status: StatusCode, text: impl Into<Bytes>) -> HttpResponse {
-    let mut response = HttpResponse::new(body(text));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
-}
-
-fn retcode_of(status: StatusCode) -> Retcode {
-    if status == StatusCode::UNAUTHORIZED { Retcode::Unauthenticated } else { Retcode::Forbidden }
 }
 
 /// The action a path names: `/get_status` or `/get_status/` (standard, http.md), percent-encoded

@@ -1,15 +1,19 @@
 //! The consumer edge: every way a bot attaches.
 //!
-//! A transport has one of two shapes. *Mounted* ([`ws_server`]): bots come to us, and it is a
-//! `tower::Service` on the listener. *Running* ([`ws_client`]): we go to them, and it is a future
-//! that lives as long as the gateway. Both end in the same session.
+//! A transport has one of two shapes. *Mounted* ([`ws_server`], [`http_api`], [`sse`]): bots come
+//! to us, and it answers requests on the listener. *Running* ([`ws_client`]): we go to them, and it
+//! is a future that lives as long as the gateway. Whatever carries them, events come through a
+//! `Tail` of the journal and calls go through the bot's `Caller`.
 
 pub mod admission;
 mod bot;
+mod http_answer;
 pub mod http_api;
 mod open_call;
 mod reader;
 mod session;
+pub mod sse;
+mod tail;
 pub mod ws_client;
 pub mod ws_server;
 

@@ -9,7 +9,7 @@ mod segment;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -58,6 +58,12 @@ impl Seq {
 pub struct Cursor(Seq);
 
 impl Cursor {
+    /// A reader that has seen everything before `next`.
+    #[must_use]
+    pub fn at(next: Seq) -> Self {
+        Self(next)
+    }
+
     /// The next event.
     #[must_use]
     pub fn next(self) -> Seq {
@@ -79,6 +85,7 @@ pub struct Run {
 /// The log of one account.
 #[derive(Debug)]
 pub struct Journal {
+    epoch: u64,
     config: Config,
     log: Mutex<Log>,
     end: watch::Sender<Seq>,
@@ -100,7 +107,15 @@ impl Journal {
     #[must_use]
     pub fn new(config: Config, metrics: JournalMetrics) -> Self {
         let log = Log { segments: VecDeque::new(), first: Seq(1), end: Seq(1), bytes: 0 };
-        Self { config, log: Mutex::new(log), end: watch::Sender::new(Seq(1)), metrics }
+        let epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
+        Self { epoch, config, log: Mutex::new(log), end: watch::Sender::new(Seq(1)), metrics }
+    }
+
+    /// Tells this log from those of earlier runs, whose numbers mean other events: when it began,
+    /// in milliseconds since 1970.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     /// Appends what `builder` holds, drops what is over the bounds, and wakes the readers.

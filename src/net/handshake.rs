@@ -24,7 +24,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::listener::{HttpRequest, HttpResponse, body, plain};
 use super::tls::{TlsError, Trust};
-use super::{Stream, Target};
+use super::{Stream, Target, WriteDeadline};
 
 /// Bytes of a refusal's body that are read to explain it.
 const EXPLANATION: usize = 4 << 10;
@@ -117,10 +117,12 @@ pub async fn established(upgrade: OnUpgrade) -> Result<Established, hyper::Error
 /// The socket itself rather than hyper's wrapper around it: no dynamic dispatch, and hyper's read
 /// buffer is freed.
 fn unwrap(upgraded: Upgraded) -> Established {
-    taken_out(upgraded, Stream::Tcp)
-        .or_else(|upgraded| {
-            taken_out::<Box<server::TlsStream<TcpStream>>>(upgraded, |tls| Stream::Other(tls))
-        })
+    let server = |stream: WriteDeadline<TcpStream>| Stream::Tcp(stream.into_inner());
+    let tls_server =
+        |stream: WriteDeadline<Box<server::TlsStream<TcpStream>>>| Stream::Other(stream.into_inner());
+    taken_out(upgraded, server)
+        .or_else(|upgraded| taken_out(upgraded, tls_server))
+        .or_else(|upgraded| taken_out(upgraded, Stream::Tcp))
         .or_else(|upgraded| taken_out::<client::TlsStream<TcpStream>>(upgraded, Stream::other))
         .unwrap_or_else(|upgraded| Established {
             stream: Stream::other(TokioIo::new(upgraded)),

@@ -29,6 +29,7 @@ use tower::{Service, ServiceBuilder, ServiceExt};
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::{debug, warn};
 
+use super::WriteDeadline;
 use super::tls::Certificate;
 
 /// Where to listen and what one peer may cost.
@@ -45,6 +46,8 @@ pub struct Config {
     pub max_header: usize,
     /// What is shown to peers, who have to speak TLS then.
     pub tls: Option<Certificate>,
+    /// A peer that takes no byte of a response for this long is hung up on.
+    pub write_timeout: Duration,
 }
 
 impl Default for Config {
@@ -55,6 +58,7 @@ impl Default for Config {
             handshake_timeout: Duration::from_secs(10),
             max_header: 16 << 10,
             tls: None,
+            write_timeout: Duration::from_secs(30),
         }
     }
 }
@@ -197,7 +201,7 @@ async fn http<I>(
         .timer(TokioTimer::new())
         .header_read_timeout(config.handshake_timeout)
         .max_buf_size(config.max_header.max(8 << 10))
-        .serve_connection(TokioIo::new(io), service)
+        .serve_connection(TokioIo::new(WriteDeadline::new(io, config.write_timeout)), service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {

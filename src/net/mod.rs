@@ -12,8 +12,10 @@ mod stream;
 mod target;
 pub mod tls;
 pub mod websocket;
+mod write_deadline;
 
 pub use outgoing::Outgoing;
 pub use shutdown::Shutdown;
 pub use stream::{Stream, Transport};
 pub use target::Target;
+pub use write_deadline::WriteDeadline;

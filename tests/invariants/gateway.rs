@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use onebot_gateway::call::{Account, Background, Turns};
 use onebot_gateway::downstream::{self, Channel, Consumer, run_session};
 use onebot_gateway::hub::{self, Hub, LinkState, State};
 use onebot_gateway::journal::{self, Journal, Seq};
@@ -82,7 +83,17 @@ impl Gateway {
         adjust(&mut consumer);
         let config = Arc::new(self.setup.sessions.clone());
         let metrics = self.metrics.consumer(name);
-        downstream::Bot::new(consumer, config, Arc::clone(&self.hub), self.setup.calls.in_flight, metrics)
+        let calls = &self.setup.calls;
+        let account = Account {
+            hub: Arc::clone(&self.hub),
+            turns: Turns::new(calls.rate_limited_interval, calls.queue_bytes),
+            background: Background {
+                tasks: self.tasks.clone(),
+                drain: self.shutdown.drain.clone(),
+                abort: self.shutdown.abort.clone(),
+            },
+        };
+        downstream::Bot::new(consumer, config, &account, calls.in_flight, metrics)
     }
 
     /// A session of `consumer` that dialled `/`.

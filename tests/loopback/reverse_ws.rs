@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use onebot_gateway::downstream::ReverseWs;
+use onebot_gateway::net::tls::Trust;
 use onebot_gateway::simulator::Simulator;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -17,7 +18,8 @@ async fn start(server: &Server, path: &str) -> (Simulator, Running) {
     let simulator = simulator(anywhere()).await;
     let mut config = config(dial(simulator.address().unwrap()));
     let url = target(&format!("ws://{}{path}", server.address()));
-    config.consumers[0].reverse_ws = Some(ReverseWs { url, max_backoff: Duration::from_millis(50) });
+    config.consumers[0].reverse_ws =
+        Some(ReverseWs { url, max_backoff: Duration::from_millis(50), trust: Trust::default() });
     (simulator, Running::start(config).await)
 }
 
@@ -121,7 +123,8 @@ async fn nobody_is_visited_before_the_account_is_known() {
     let (server, llonebot) = (Server::start().await, Server::start().await);
     let mut config = config(dial(llonebot.address()));
     let url = target(&format!("ws://{}/", server.address()));
-    config.consumers[0].reverse_ws = Some(ReverseWs { url, max_backoff: Duration::from_millis(50) });
+    config.consumers[0].reverse_ws =
+        Some(ReverseWs { url, max_backoff: Duration::from_millis(50), trust: Trust::default() });
     let gateway = Running::start(config).await;
     let (mut link, _) = llonebot.accept().await;
     gateway.admin.not_ready("waiting to learn which account").await;

@@ -1,0 +1,13 @@
+//! What the gateway pushes, and what is answered without LLOneBot: the whole program over
+//! loopback, with a simulated LLOneBot above and plain HTTP below.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod calls;
+mod sse;
+mod stage;
