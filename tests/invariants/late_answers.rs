@@ -44,7 +44,7 @@ async fn an_action_may_have_a_deadline_of_its_own() {
     let (mut upstream, _link) = gateway.link_by_hand().await;
     let mut bot = gateway.attach(&gateway.consumer("bot"));
     let asked = Instant::now();
-    bot.call("upload_group_file_async", "{}", "1").await;
+    bot.call("upload_group_file", "{}", "1").await;
     bot.call("get_msg", "{}", "2").await;
     upstream.call().await;
     upstream.call().await;
