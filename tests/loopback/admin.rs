@@ -98,7 +98,7 @@ async fn metrics_are_prometheus_text_and_count_what_happens() {
     let [bot, _] = &mut bots;
     for (action, status) in [
         ("get_status", "ok"),
-        ("get_status_async", "ok"),
+        ("get_version_info", "ok"),
         ("get_cookies", "failed"),
         ("no_such_action", "failed"),
     ] {
