@@ -3,6 +3,7 @@
 pub mod meta;
 
 use super::envelope::{Envelope, Key, Span};
+use super::message::MessageFormat;
 
 /// The fields of an event that routing, filters and ordering look at.
 ///
@@ -35,6 +36,8 @@ pub struct Head {
     pub raw_message: Option<Span>,
     /// Which of the kinds of events it is.
     pub post_type: PostType,
+    /// How a message is written; `None` for what is no message, or has none that could be converted.
+    pub message_format: Option<MessageFormat>,
 }
 
 impl Head {
@@ -56,6 +59,7 @@ impl Head {
             detail: post_type.detail_key().and_then(word),
             sub_type: word(Key::SubType),
             raw_message: envelope.get(Key::RawMessage),
+            message_format: post_type.is_message().then(|| format(text, envelope)).flatten(),
             post_type,
         }
     }
@@ -104,6 +108,12 @@ impl PostType {
         }
     }
 
+    /// Whether such an event has a `message`.
+    #[must_use]
+    pub const fn is_message(self) -> bool {
+        matches!(self, Self::Message | Self::MessageSent)
+    }
+
     const fn detail_key(self) -> Option<Key> {
         match self {
             Self::Message | Self::MessageSent => Some(Key::MessageType),
@@ -113,6 +123,10 @@ impl PostType {
             Self::Other => None,
         }
     }
+}
+
+fn format(text: &[u8], envelope: &Envelope) -> Option<MessageFormat> {
+    envelope.get(Key::Message).and_then(|message| MessageFormat::of(message.of(text)))
 }
 
 /// The integer under `key`, written as a number or as a decimal string.

@@ -10,23 +10,28 @@
 //! | [`catalogue`] | every action: what it does, to whom, how dangerous that is |
 //! | [`close`] | every reason a connection ends, and what the peer is told |
 //! | [`event`] | the head of an event for routing and filters; meta events |
+//! | [`message`] | messages as arrays of segments or as CQ strings, in events and in replies |
 //! | [`echo`] | a consumer's echo: opaque, put back byte for byte |
 //! | [`reply`] | the gateway's own replies and their retcodes; stream parts |
 
 pub mod call;
 pub mod catalogue;
 pub mod close;
+mod cq;
 pub mod echo;
 pub mod envelope;
 pub mod event;
 pub mod frame;
+pub mod message;
 pub mod reply;
+mod walk;
 
 pub use self::call::{ActionName, Call, Refused, encode_call, parse_call};
 pub use self::close::CloseReason;
 pub use self::echo::{Echo, EchoSpan, Spliced, recover_echo, splice};
 pub use self::envelope::{Envelope, JsonType, Key, Kind, MAX_DEPTH, Malformed, Span, scan};
 pub use self::event::{Head, PostType, meta};
+pub use self::message::MessageFormat;
 pub use self::reply::Retcode;
 
 /// `text` as a JSON string, with its quotes.

@@ -78,6 +78,13 @@ pub fn retcode(text: &[u8], envelope: &Envelope) -> Option<i64> {
     integer(text, envelope, Key::Retcode)
 }
 
+/// The `message_id` in the reply's data: of the message that a call has sent.
+#[must_use]
+pub fn message_id(text: &[u8]) -> Option<i64> {
+    let data = scan(text).ok()?.get(Key::Data)?.of(text);
+    integer(data, &scan(data).ok()?, Key::MessageId)
+}
+
 /// Whether more replies with the same echo follow: a part of one of `NapCat`'s stream actions that is
 /// neither its last (`data.type` is `response` or `error`) nor failed.
 #[must_use]

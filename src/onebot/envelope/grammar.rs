@@ -31,6 +31,11 @@ impl<'a> Cursor<'a> {
         self.text.get(self.at).copied().unwrap_or(0)
     }
 
+    /// The same text from byte `at` on.
+    pub(in crate::onebot) const fn at(text: &'a [u8], at: usize) -> Self {
+        Self { text, at }
+    }
+
     /// From the cursor to the end of the text.
     #[inline(always)]
     pub(super) fn rest(self) -> &'a [u8] {
@@ -47,7 +52,7 @@ impl<'a> Cursor<'a> {
 
     /// Past the bracket under the cursor to what it holds; false, and past both brackets, if it is empty.
     #[inline(always)]
-    pub(super) fn open(&mut self, closing: u8) -> bool {
+    pub(in crate::onebot) fn open(&mut self, closing: u8) -> bool {
         self.at += 1;
         self.skip_whitespace();
         let holds_something = self.peek() != closing;
@@ -57,7 +62,7 @@ impl<'a> Cursor<'a> {
 
     /// From the end of an item to the next one; false, and past the bracket, if there is none.
     #[inline(always)]
-    pub(super) fn next_item(&mut self, closing: u8) -> Result<bool, Malformed> {
+    pub(in crate::onebot) fn next_item(&mut self, closing: u8) -> Result<bool, Malformed> {
         self.skip_whitespace();
         let byte = self.peek();
         if byte == b',' {
@@ -74,7 +79,7 @@ impl<'a> Cursor<'a> {
 
     /// Past a key and its colon, to the value.
     #[inline(always)]
-    pub(super) fn key(&mut self) -> Result<Name<'a>, Malformed> {
+    pub(in crate::onebot) fn key(&mut self) -> Result<Name<'a>, Malformed> {
         if self.peek() != b'"' {
             return Err(self.fault("expected a key in double quotes"));
         }
@@ -261,13 +266,18 @@ impl Levels {
 }
 
 /// A key as it stands in the text.
-pub(super) struct Name<'a> {
+pub(in crate::onebot) struct Name<'a> {
     /// With its quotes.
     raw: &'a [u8],
     escaped: bool,
 }
 
-impl Name<'_> {
+impl<'a> Name<'a> {
+    /// As it is written, without its quotes.
+    pub(in crate::onebot) fn written(&self) -> &'a [u8] {
+        self.raw.get(1..self.raw.len() - 1).unwrap_or_default()
+    }
+
     #[inline(always)]
     pub(super) fn key(&self) -> Option<Key> {
         if self.escaped {
