@@ -11,8 +11,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use onebot_gateway::config::{self, Config, Problems};
-use onebot_gateway::downstream::{Consumer, Lagging};
+use onebot_gateway::downstream::{Consumer, Lagging, Webhook};
 use onebot_gateway::net::Target;
+use onebot_gateway::net::tls::Trust;
 use onebot_gateway::policy::Secret;
 use onebot_gateway::telemetry::logging::Format;
 use onebot_gateway::upstream::{self, Endpoint};
@@ -85,6 +86,7 @@ fn every_key_arrives() {
         timeouts = { upload_group_file = "17m" }
         wait_for_link = "0s"
         in_flight = 18
+        rate_limited_interval = "29s"
         queue_bytes = "190 KB"
         [journal]
         events = 20
@@ -93,6 +95,7 @@ fn every_key_arrives() {
         [consumer.bot]
         token = "bot"
         reverse_ws = { url = "ws://bot/ws", max_backoff = "23s" }
+        webhook = { url = "https://bot/hook", secret = "s", timeout = "25s", concurrency = 26, attempts = 27, max_backoff = "28s", heartbeat = true }
         heartbeat = "24s"
         self_messages = true
         lagging = "disconnect"
@@ -109,7 +112,7 @@ fn every_key_arrives() {
     assert_eq!(config.server.max_connections, 4);
     assert_eq!((config.server.handshake_timeout, config.server.max_header), (seconds(5), 6 << 10));
     assert_eq!((config.sessions.max_frame, config.sessions.ping), (7 << 10, seconds(8)));
-    assert_eq!(config.sessions.write_timeout, seconds(9));
+    assert_eq!((config.sessions.write_timeout, config.server.write_timeout), (seconds(9), seconds(9)));
     assert_eq!(config.sessions.origins, ["https://example.org"]);
 
     assert_eq!(config.admin.listen.port(), 10);
@@ -125,12 +128,24 @@ fn every_key_arrives() {
     assert_eq!((config.calls.timeout, config.calls.wait_for_link), (seconds(16), Duration::ZERO));
     assert_eq!(config.calls.timeouts["upload_group_file"], seconds(17 * 60));
     assert_eq!((config.calls.in_flight, config.calls.queue_bytes), (18, 190_000));
+    assert_eq!(config.calls.rate_limited_interval, seconds(29));
     assert_eq!((config.journal.events, config.journal.bytes), (20, 210_000));
     assert_eq!(config.journal.age, seconds(22 * 3600));
 
     let bot = &config.consumers[0];
     let reverse = bot.reverse_ws.as_ref().unwrap();
     assert_eq!((reverse.url.to_string().as_str(), reverse.max_backoff), ("ws://bot/ws", seconds(23)));
+    let webhook = Webhook {
+        url: Target::parse_http("https://bot/hook").unwrap(),
+        trust: Trust::default(),
+        secret: Some(Secret::new("s")),
+        timeout: seconds(25),
+        concurrency: 26,
+        attempts: Some(27),
+        max_backoff: seconds(28),
+        heartbeat: true,
+    };
+    assert_eq!(bot.webhook, Some(webhook));
     assert_eq!((bot.heartbeat, bot.self_messages, bot.lagging), (seconds(24), true, Lagging::Disconnect));
     assert_eq!(bot.actions.allow.as_deref(), Some(&["send_msg".to_owned()][..]));
     assert_eq!(config.log.level, "info,onebot_gateway::upstream=debug");
@@ -254,6 +269,22 @@ const MISTAKES: &[(&str, &str)] = &[
         "11:14: consumer.x.reverse_ws: is a string; expected a table",
     ),
     (
+        "[consumer.x]\ntoken = \"x\"\nwebhook = { url = \"ws://a\" }",
+        r#"11:19: consumer.x.webhook.url: scheme "ws" is not http or https"#,
+    ),
+    (
+        "[consumer.x]\ntoken = \"x\"\nwebhook = { secret = \"s\" }",
+        r#"11:11: consumer.x.webhook.url: missing; expected the address the bot listens on, such as "http://127.0.0.1:8080/onebot""#,
+    ),
+    (
+        "[consumer.x]\ntoken = \"x\"\nwebhook = { url = \"http://a\", concurrency = 0, attempts = 1 }",
+        "11:45: consumer.x.webhook.concurrency: must be from 1 to 256",
+    ),
+    (
+        "[consumer.x]\ntoken = \"x\"\nwebhook = { url = \"http://a\", secret = \"\" }",
+        "11:40: consumer.x.webhook.secret: is empty; make a token with `openssl rand -hex 16`",
+    ),
+    (
         "[consumer.x]\ntoken = \"x\"\nactions = { allow = [\"\"] }",
         r#"11:21: consumer.x.actions.allow: no OneBot implementation has an action ""; expected a name such as `send_group_msg`"#,
     ),
@@ -286,7 +317,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ("# 中文\n[log]\n\"日志\" = 1", "11:1: log.日志: unknown key; the keys here are level, format"),
     (
         "# 中文\ncalls = { \"超时\" = 1 }",
-        "10:1: consumer.bot.calls: unknown key; the keys here are token, reverse_ws, heartbeat, self_messages, lagging, actions",
+        "10:1: consumer.bot.calls: unknown key; the keys here are token, reverse_ws, webhook, heartbeat, self_messages, lagging, actions",
     ),
     ("[log]\nlevel = info", "10:9: not TOML: invalid float, expected `inf`; text goes in quotes"),
     ("[log]\nlevel = \"info\"\nlevel = \"warn\"", "11:1: not TOML: duplicate key"),
@@ -565,6 +596,7 @@ fn no_secret_in_any_log_or_error() {
         // in an address
         "[consumer.x]\ntoken = \"x\"\nreverse_ws = { url = \"http://a/?access_token=SECRET\" }",
         "[consumer.x]\ntoken = \"x\"\nreverse_ws = { url = \"ws://me:SECRET@a/\" }",
+        "[consumer.x]\ntoken = \"x\"\nwebhook = { url = \"ws://me:SECRET@a/\", secret = \"SECRET x\" }",
         // not TOML at all
         "[consumer.x]\ntoken = SECRET",
         "[consumer.x]\ntoken = \"SECRET",

@@ -69,6 +69,7 @@ fn shows_examples_that_load() {
     let config = parse(&text, &[("ADMIN_TOKEN", "x"), ("LLONEBOT_TOKEN", "y")]).unwrap();
     assert_eq!(config.upstream.self_id, Some(10001));
     assert!(config.consumers[0].reverse_ws.is_some());
+    assert!(config.consumers[0].webhook.is_some());
 
     let (text, _) = uncommented(|line| line.starts_with("accept"));
     let config = parse(&text.replace("\ndial = ", "\n# "), &[]).unwrap();
@@ -87,6 +88,7 @@ fn shows_every_key() {
         ("journal", "/journal"),
         ("consumer", "/consumer/nonebot"),
         ("reverse_ws", "/consumer/*/reverse_ws"),
+        ("webhook", "/consumer/*/webhook"),
         ("tls", "/server/tls"),
         ("tls", "/admin/tls"),
         ("actions", "/consumer/nonebot/actions"),
@@ -114,7 +116,7 @@ fn is_shown(table: &toml::Table, path: &[&str]) -> bool {
 /// The keys of a section, as the message about an unknown one lists them.
 fn keys_of(section: &str) -> Vec<String> {
     let text = match section {
-        "reverse_ws" | "actions" => format!("[consumer.bot.{section}]\nwhatsoever = 1"),
+        "reverse_ws" | "webhook" | "actions" => format!("[consumer.bot.{section}]\nwhatsoever = 1"),
         "tls" => "[server.tls]\nwhatsoever = 1".to_owned(),
         "upstream" => "[upstream.main]\nwhatsoever = 1".to_owned(),
         "consumer" => "[consumer.bot]\nwhatsoever = 1".to_owned(),

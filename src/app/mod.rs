@@ -148,12 +148,7 @@ impl Gateway {
             })
             .collect();
         for bot in bots.iter() {
-            if let Some(reverse) = bot.reverse_ws() {
-                let (bot, reverse, sessions) = (Arc::clone(bot), reverse.clone(), sessions.clone());
-                session_tasks.spawn(supervised("reverse_ws", move || {
-                    downstream::ws_client::run(Arc::clone(&bot), reverse.clone(), sessions.clone())
-                }));
-            }
+            go_to(bot, &session_tasks, &sessions);
         }
         let admission = Admission::new(bots, Arc::clone(&session_config), metrics);
         let router = Router {
@@ -247,6 +242,22 @@ impl Drop for Gateway {
         self.accepting.cancel();
         self.sessions.abort.cancel();
         self.link.abort.cancel();
+    }
+}
+
+/// Starts what we do to reach a bot, rather than wait for it.
+fn go_to(bot: &Arc<Bot>, tasks: &TaskTracker, shutdown: &Shutdown) {
+    if let Some(reverse) = bot.reverse_ws().cloned() {
+        let (bot, shutdown) = (Arc::clone(bot), shutdown.clone());
+        tasks.spawn(supervised("reverse_ws", move || {
+            downstream::ws_client::run(Arc::clone(&bot), reverse.clone(), shutdown.clone())
+        }));
+    }
+    if let Some(webhook) = bot.webhook().cloned() {
+        let (bot, shutdown) = (Arc::clone(bot), shutdown.clone());
+        tasks.spawn(supervised("webhook", move || {
+            downstream::webhook::run(Arc::clone(&bot), webhook.clone(), shutdown.clone())
+        }));
     }
 }
 

@@ -51,12 +51,14 @@ fn summarize(config: &Config, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "bots      listen on {}{}", config.server.listen, with_tls(&config.server.tls))?;
     writeln!(out, "operator  listen on {}{}", config.admin.listen, with_tls(&config.admin.tls))?;
     for consumer in &config.consumers {
-        match &consumer.reverse_ws {
-            None => writeln!(out, "consumer  {}", consumer.name)?,
-            Some(reverse) => {
-                writeln!(out, "consumer  {}: we also connect to {}", consumer.name, reverse.url)?;
-            }
+        write!(out, "consumer  {}", consumer.name)?;
+        if let Some(reverse) = &consumer.reverse_ws {
+            write!(out, ": we also connect to {}", reverse.url)?;
         }
+        if let Some(webhook) = &consumer.webhook {
+            write!(out, ": we post events to {}", webhook.url)?;
+        }
+        writeln!(out)?;
     }
     out.flush()
 }

@@ -88,6 +88,7 @@ pub(super) struct Journal {
 pub(super) struct Consumer {
     pub(super) token: Option<RawSecret>,
     pub(super) reverse_ws: Option<ReverseWs>,
+    pub(super) webhook: Option<Webhook>,
     pub(super) heartbeat: Option<Interval>,
     pub(super) self_messages: Option<Switch>,
     pub(super) lagging: Option<Lagging>,
@@ -99,6 +100,19 @@ pub(super) struct Consumer {
 pub(super) struct ReverseWs {
     pub(super) url: Option<String>,
     pub(super) max_backoff: Option<Interval>,
+    pub(super) ca: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Webhook {
+    pub(super) url: Option<String>,
+    pub(super) secret: Option<RawSecret>,
+    pub(super) timeout: Option<Interval>,
+    pub(super) concurrency: Option<Count>,
+    pub(super) attempts: Option<Count>,
+    pub(super) max_backoff: Option<Interval>,
+    pub(super) heartbeat: Option<Switch>,
     pub(super) ca: Option<String>,
 }
 

@@ -13,7 +13,7 @@ use super::secret::RawSecret;
 use super::source::Spot;
 use super::tls::{self, Trusts};
 use super::{Config, DRAIN, WORKERS, exposure};
-use crate::downstream::{self, Consumer, Lagging, ReverseWs};
+use crate::downstream::{self, Consumer, Lagging, ReverseWs, Webhook};
 use crate::net::{self, Target};
 use crate::onebot::{ActionName, catalogue};
 use crate::policy::Secret;
@@ -227,6 +227,7 @@ impl Resolver<'_, '_> {
         let defaults = Consumer::new(name, Secret::new(""));
         let consumer = Consumer {
             reverse_ws: raw.reverse_ws.and_then(|raw| self.reverse_ws(name, raw)),
+            webhook: raw.webhook.and_then(|raw| self.webhook(name, raw)),
             heartbeat: self.within(
                 &key("heartbeat"),
                 raw.heartbeat.map(|Interval(time)| time),
@@ -256,6 +257,43 @@ impl Resolver<'_, '_> {
         let url = self.target(&key("url"), &url)?;
         let trust = self.trusts.of(&key("ca"), raw.ca, url.tls(), self.report);
         Some(ReverseWs { url, trust, max_backoff })
+    }
+
+    fn webhook(&mut self, consumer: &str, raw: raw::Webhook) -> Option<Webhook> {
+        let key = |key| ["consumer", consumer, "webhook", key];
+        let url = if let Some(url) = raw.url {
+            let parsed = Target::parse_http(&url);
+            parsed.map_err(|message| self.report.refuse(&key("url"), message)).ok()
+        } else {
+            let message =
+                "missing; expected the address the bot listens on, such as \"http://127.0.0.1:8080/onebot\"";
+            self.report.missing(&key("url"), message);
+            None
+        };
+        let is_tls = url.as_ref().is_some_and(Target::tls);
+        let trust = self.trusts.of(&key("ca"), raw.ca, is_tls, self.report);
+        let secret = self.token(&key("secret"), raw.secret);
+        // The defaults do not depend on the address.
+        let defaults = Webhook::new(Target::parse_http("http://localhost/").ok()?);
+        let webhook = Webhook {
+            trust,
+            secret,
+            timeout: self.interval(&key("timeout"), raw.timeout, defaults.timeout),
+            concurrency: self.count(
+                &key("concurrency"),
+                raw.concurrency,
+                defaults.concurrency,
+                1..=256,
+                "must be from 1 to 256",
+            ),
+            attempts: raw.attempts.map(|attempts| {
+                self.count(&key("attempts"), Some(attempts), 1, 1..=1_000_000, "must be from 1 to 1000000")
+            }),
+            max_backoff: self.interval(&key("max_backoff"), raw.max_backoff, defaults.max_backoff),
+            heartbeat: raw.heartbeat.map_or(defaults.heartbeat, |switch| switch.0),
+            ..defaults
+        };
+        Some(Webhook { url: url?, ..webhook })
     }
 
     fn actions(&mut self, consumer: &str, raw: raw::Actions) -> ActionRules {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Config, Consumer, ReverseWs};
+use super::{Config, Consumer, ReverseWs, Webhook};
 use crate::call::{self, Caller, Slots, Terms, caller};
 use crate::hub::Hub;
 use crate::policy::events::EventRules;
@@ -51,5 +51,16 @@ impl Bot {
     #[must_use]
     pub fn reverse_ws(&self) -> Option<&ReverseWs> {
         self.consumer.reverse_ws.as_ref()
+    }
+
+    /// Where we post its events to, if we do.
+    #[must_use]
+    pub fn webhook(&self) -> Option<&Webhook> {
+        self.consumer.webhook.as_ref()
+    }
+
+    /// What we call ourselves where we go to the bot: what it would see of LLOneBot.
+    pub(super) fn user_agent(&self) -> String {
+        format!("LLOneBot/{}", self.hub.state().version.as_deref().unwrap_or("8"))
     }
 }

@@ -1,7 +1,7 @@
 //! The consumer edge: every way a bot attaches.
 //!
 //! A transport has one of two shapes. *Mounted* ([`ws_server`], [`http_api`], [`sse`]): bots come
-//! to us, and it answers requests on the listener. *Running* ([`ws_client`]): we go to them, and it
+//! to us, and it answers requests on the listener. *Running* ([`ws_client`], [`webhook`]): we go to them, and it
 //! is a future that lives as long as the gateway. Whatever carries them, events come through a
 //! `Tail` of the journal and calls go through the bot's `Caller`.
 
@@ -14,6 +14,7 @@ mod reader;
 mod session;
 pub mod sse;
 mod tail;
+pub mod webhook;
 pub mod ws_client;
 pub mod ws_server;
 
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 pub use self::bot::Bot;
 pub use self::session::{Channel, run as run_session};
+pub use self::webhook::Webhook;
 use crate::net::Target;
 use crate::net::tls::Trust;
 use crate::policy::Secret;
@@ -59,6 +61,8 @@ pub struct Consumer {
     pub token: Secret,
     /// Where we connect to the bot.
     pub reverse_ws: Option<ReverseWs>,
+    /// Where we post events to.
+    pub webhook: Option<Webhook>,
     /// Interval of the heartbeat events of each session; under 30 s, after which `NoneBot` hangs up.
     pub heartbeat: Duration,
     /// Whether the account's own messages (`message_sent`) are delivered.
@@ -77,6 +81,7 @@ impl Consumer {
             name: name.into(),
             token,
             reverse_ws: None,
+            webhook: None,
             heartbeat: Duration::from_secs(15),
             self_messages: false,
             lagging: Lagging::Skip,

@@ -80,10 +80,7 @@ async fn handshake_headers(bot: &Bot) -> HeaderMap {
         Err(_) => 0,
     };
     // Asked for as soon as the account is known; who does not tell is not waited for.
-    let version = match timeout(VERSION_LIMIT, state.wait_for(|state| state.version.is_some())).await {
-        Ok(Ok(state)) => state.version.clone(),
-        _ => None,
-    };
+    let _ = timeout(VERSION_LIMIT, state.wait_for(|state| state.version.is_some())).await;
     let mut headers = HeaderMap::new();
     let mut insert = |name: HeaderName, value: String| {
         if let Ok(value) = HeaderValue::try_from(value) {
@@ -93,6 +90,6 @@ async fn handshake_headers(bot: &Bot) -> HeaderMap {
     insert(HeaderName::from_static("x-self-id"), self_id.to_string());
     insert(HeaderName::from_static("x-client-role"), "Universal".to_owned());
     insert(AUTHORIZATION, format!("Bearer {}", bot.consumer.token.expose()));
-    insert(USER_AGENT, format!("LLOneBot/{}", version.as_deref().unwrap_or("8")));
+    insert(USER_AGENT, bot.user_agent());
     headers
 }

@@ -5,6 +5,7 @@
 
 pub mod backoff;
 pub mod handshake;
+pub mod http_client;
 pub mod listener;
 pub mod outgoing;
 mod shutdown;

@@ -4,12 +4,18 @@ use std::fmt;
 
 use http::Uri;
 
-/// A `ws://` or `wss://` address. Its `Display` leaves out the query, which may carry a token.
+/// A `ws://` or `wss://` address, or a `http://` or `https://` one. Its `Display` leaves out the
+/// query, which may carry a token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Target {
     uri: Uri,
     tls: bool,
 }
+
+/// What a URL begins with, without TLS and with it.
+type Schemes = [&'static str; 2];
+const WEBSOCKET: Schemes = ["ws", "wss"];
+const HTTP: Schemes = ["http", "https"];
 
 impl Target {
     /// Reads a WebSocket URL.
@@ -17,19 +23,32 @@ impl Target {
     /// # Errors
     /// One sentence that says what is wrong with `url`, without quoting its query.
     pub fn parse(url: &str) -> Result<Self, String> {
-        let uri: Uri = url.parse().map_err(|_| "not a URL; expected ws://host:port/path".to_owned())?;
+        Self::with_scheme(url, WEBSOCKET)
+    }
+
+    /// Reads an HTTP URL.
+    ///
+    /// # Errors
+    /// One sentence that says what is wrong with `url`, without quoting its query.
+    pub fn parse_http(url: &str) -> Result<Self, String> {
+        Self::with_scheme(url, HTTP)
+    }
+
+    fn with_scheme(url: &str, [plain, secure]: Schemes) -> Result<Self, String> {
+        let expected = format!("expected {plain}://host:port/path");
+        let uri: Uri = url.parse().map_err(|_| format!("not a URL; {expected}"))?;
         let tls = match uri.scheme_str() {
-            Some("ws") => false,
-            Some("wss") => true,
-            Some(other) => return Err(format!("scheme {other:?} is not ws or wss")),
-            None => return Err("no scheme; expected ws://host:port/path".to_owned()),
+            Some(scheme) if scheme == plain => false,
+            Some(scheme) if scheme == secure => true,
+            Some(other) => return Err(format!("scheme {other:?} is not {plain} or {secure}")),
+            None => return Err(format!("no scheme; {expected}")),
         };
-        let authority = uri.authority().ok_or("no host; expected ws://host:port/path")?;
+        let authority = uri.authority().ok_or_else(|| format!("no host; {expected}"))?;
         if authority.as_str().contains('@') {
             return Err("user:password@ is not supported; use `token`".to_owned());
         }
         if authority.host().is_empty() {
-            return Err("no host; expected ws://host:port/path".to_owned());
+            return Err(format!("no host; {expected}"));
         }
         Ok(Self { uri, tls })
     }
@@ -73,7 +92,7 @@ impl Target {
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.tls { "wss" } else { "ws" };
+        let scheme = self.uri.scheme_str().unwrap_or_default();
         write!(f, "{scheme}://{}{}", self.authority(), self.uri.path())
     }
 }
@@ -113,6 +132,18 @@ mod tests {
         for (url, host, port, tls) in cases {
             let target = Target::parse(url).unwrap();
             assert_eq!((target.host(), target.port(), target.tls()), (host, port, tls), "{url}");
+        }
+    }
+
+    #[test]
+    fn an_address_for_posting_is_http() {
+        let target = Target::parse_http("https://bot/hook?key=hunter2").unwrap();
+        assert_eq!(
+            (target.port(), target.tls(), target.to_string().as_str()),
+            (443, true, "https://bot/hook")
+        );
+        for url in ["ws://a/", "ftp://a/", "bot/hook", "http:///x", "http://u:p@a/"] {
+            assert!(Target::parse_http(url).is_err(), "{url}");
         }
     }
 

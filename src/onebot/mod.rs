@@ -12,7 +12,9 @@
 //! | [`event`] | the head of an event for routing and filters; meta events |
 //! | [`message`] | messages as arrays of segments or as CQ strings, in events and in replies |
 //! | [`echo`] | a consumer's echo: opaque, put back byte for byte |
+//! | [`quick`] | what a webhook's answer asks for |
 //! | [`reply`] | the gateway's own replies and their retcodes; stream parts |
+//! | [`signature`] | how a webhook's receiver knows an event is genuine |
 
 pub mod call;
 pub mod catalogue;
@@ -23,7 +25,9 @@ pub mod envelope;
 pub mod event;
 pub mod frame;
 pub mod message;
+pub mod quick;
 pub mod reply;
+pub mod signature;
 mod walk;
 
 pub use self::call::{ActionName, Call, Refused, encode_call, parse_call};

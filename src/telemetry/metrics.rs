@@ -143,6 +143,7 @@ pub struct ConsumerMetrics {
     pub bad_frames: IntCounter,
     ends: IntCounterVec,
     dial_failures: IntCounter,
+    webhook_failures: IntCounterVec,
     calls: [[IntCounter; CallOutcome::ALL.len()]; CallClass::ALL.len()],
     seconds: [Histogram; CallClass::ALL.len()],
     name: String,
@@ -157,6 +158,11 @@ impl ConsumerMetrics {
     /// Counts an attempt to reach the bot that failed.
     pub fn dial_failed(&self) {
         self.dial_failures.inc();
+    }
+
+    /// Counts something that went wrong with a webhook.
+    pub fn webhook_failed(&self, reason: WebhookFailure) {
+        self.webhook_failures.with_label_values(&[self.name.as_str(), reason.label()]).inc();
     }
 
     /// Counts a call that got its answer.
@@ -269,6 +275,28 @@ label! {
     }
 }
 
+label! {
+    /// What went wrong with a webhook. All but the last four mean that the event is posted again.
+    WebhookFailure {
+        /// No connection.
+        Unreachable = "unreachable",
+        /// The connection broke before the answer.
+        Broken = "broken",
+        /// No answer in time.
+        Timeout = "timeout",
+        /// The answer is not one of success.
+        Status = "status",
+        /// The endpoint does not want this event, or got it as often as it may; it was passed over.
+        PassedOver = "passed_over",
+        /// The answer is larger than is read.
+        AnswerTooLarge = "answer_too_large",
+        /// The answer is not JSON.
+        AnswerNotJson = "answer_not_json",
+        /// A quick operation was refused.
+        OperationRefused = "operation_refused",
+    }
+}
+
 #[derive(Debug)]
 struct LinkFamilies {
     up: IntGaugeVec,
@@ -329,6 +357,7 @@ struct ConsumerFamilies {
     bad_frames: IntCounterVec,
     ends: IntCounterVec,
     dial_failures: IntCounterVec,
+    webhook_failures: IntCounterVec,
     calls: IntCounterVec,
 }
 
@@ -356,6 +385,11 @@ impl ConsumerFamilies {
                 "Failed attempts to reach the bot",
                 labels,
             )?,
+            webhook_failures: register.counters(
+                "webhook_failures_total",
+                "What went wrong with posts to the bot",
+                &["consumer", "reason"],
+            )?,
             calls: register.counters("calls_total", "Calls by outcome", &["consumer", "class", "outcome"])?,
         })
     }
@@ -370,6 +404,7 @@ impl ConsumerFamilies {
             bad_frames: self.bad_frames.with_label_values(&[name]),
             ends: self.ends.clone(),
             dial_failures: self.dial_failures.with_label_values(&[name]),
+            webhook_failures: self.webhook_failures.clone(),
             calls: CallClass::ALL.map(|class| {
                 CallOutcome::ALL
                     .map(|outcome| self.calls.with_label_values(&[name, class.label(), outcome.label()]))

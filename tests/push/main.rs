@@ -9,5 +9,7 @@
 )]
 
 mod calls;
+mod endpoint;
 mod sse;
 mod stage;
+mod webhook;

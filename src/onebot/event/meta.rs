@@ -6,8 +6,24 @@ use crate::onebot::envelope::{Envelope, Key, scan};
 /// The first event of a connection, as `LLOneBot` sends it. `time` is in seconds since 1970.
 #[must_use]
 pub fn lifecycle_connect(time: i64, self_id: i64) -> String {
+    lifecycle(time, self_id, "connect")
+}
+
+/// The first event of a webhook (standard, event/meta.md; `LLOneBot` has none there).
+#[must_use]
+pub fn lifecycle_enable(time: i64, self_id: i64) -> String {
+    lifecycle(time, self_id, "enable")
+}
+
+/// The last event of a webhook.
+#[must_use]
+pub fn lifecycle_disable(time: i64, self_id: i64) -> String {
+    lifecycle(time, self_id, "disable")
+}
+
+fn lifecycle(time: i64, self_id: i64, sub_type: &str) -> String {
     format!(
-        r#"{{"time":{time},"self_id":{self_id},"post_type":"meta_event","meta_event_type":"lifecycle","sub_type":"connect"}}"#
+        r#"{{"time":{time},"self_id":{self_id},"post_type":"meta_event","meta_event_type":"lifecycle","sub_type":"{sub_type}"}}"#
     )
 }
 
