@@ -14,6 +14,7 @@ use onebot_gateway::config::{self, Config, Problems};
 use onebot_gateway::downstream::{Consumer, Lagging, Webhook};
 use onebot_gateway::net::Target;
 use onebot_gateway::net::tls::Trust;
+use onebot_gateway::onebot::MessageFormat;
 use onebot_gateway::policy::Secret;
 use onebot_gateway::telemetry::logging::Format;
 use onebot_gateway::upstream::{self, Endpoint};
@@ -97,6 +98,7 @@ fn every_key_arrives() {
         reverse_ws = { url = "ws://bot/ws", max_backoff = "23s" }
         webhook = { url = "https://bot/hook", secret = "s", timeout = "25s", concurrency = 26, attempts = 27, max_backoff = "28s", heartbeat = true }
         heartbeat = "24s"
+        message_format = "string"
         self_messages = true
         lagging = "disconnect"
         actions = { allow = ["send_msg"] }
@@ -147,6 +149,7 @@ fn every_key_arrives() {
     };
     assert_eq!(bot.webhook, Some(webhook));
     assert_eq!((bot.heartbeat, bot.self_messages, bot.lagging), (seconds(24), true, Lagging::Disconnect));
+    assert_eq!(bot.message_format, MessageFormat::String);
     assert_eq!(bot.actions.allow.as_deref(), Some(&["send_msg".to_owned()][..]));
     assert_eq!(config.log.level, "info,onebot_gateway::upstream=debug");
     assert_eq!(config.log.format, Format::Json);
@@ -253,6 +256,10 @@ const MISTAKES: &[(&str, &str)] = &[
         r#"11:11: consumer.x.lagging: unknown value; expected "skip" or "disconnect""#,
     ),
     (
+        "[consumer.x]\ntoken = \"x\"\nmessage_format = \"cq\"",
+        r#"11:18: consumer.x.message_format: unknown value; expected "array" or "string""#,
+    ),
+    (
         "[consumer.x]\ntoken = \"x\"\nself_messages = 1",
         "11:17: consumer.x.self_messages: is a number; expected true or false",
     ),
@@ -317,7 +324,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ("# 中文\n[log]\n\"日志\" = 1", "11:1: log.日志: unknown key; the keys here are level, format"),
     (
         "# 中文\ncalls = { \"超时\" = 1 }",
-        "10:1: consumer.bot.calls: unknown key; the keys here are token, reverse_ws, webhook, heartbeat, self_messages, lagging, actions",
+        "10:1: consumer.bot.calls: unknown key; the keys here are token, reverse_ws, webhook, heartbeat, message_format, self_messages, lagging, actions",
     ),
     ("[log]\nlevel = info", "10:9: not TOML: invalid float, expected `inf`; text goes in quotes"),
     ("[log]\nlevel = \"info\"\nlevel = \"warn\"", "11:1: not TOML: duplicate key"),
@@ -435,6 +442,7 @@ fn the_environment_overrides_the_file_and_keeps_text_as_it_is() {
         ("ONEBOT_GATEWAY__SERVER__LISTEN", "127.0.0.1:9"),
         ("ONEBOT_GATEWAY__CALLS__IN_FLIGHT", "9"),
         ("ONEBOT_GATEWAY__CONSUMER__BOT__SELF_MESSAGES", "true"),
+        ("ONEBOT_GATEWAY__CONSUMER__BOT__MESSAGE_FORMAT", "string"),
         ("ONEBOT_GATEWAY__CONSUMER__NEW__TOKEN", "from-outside"),
         ("ONEBOT_GATEWAY__CALLS__TIMEOUT", ""),
         ("ONEBOT_GATEWAY_CONFIG", "the command line's"),
@@ -444,6 +452,7 @@ fn the_environment_overrides_the_file_and_keeps_text_as_it_is() {
     assert_eq!(config.calls.in_flight, 9);
     assert_eq!(config.calls.timeout, Duration::from_secs(30), "an empty variable counts as unset");
     assert!(config.consumers[0].self_messages);
+    assert_eq!(config.consumers[0].message_format, MessageFormat::String);
     assert_eq!(token_of(&config, "new"), "from-outside");
 }
 

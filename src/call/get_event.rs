@@ -19,7 +19,7 @@ use tower::{Layer, Service};
 use super::CallService;
 use crate::hub::{Hub, Outcome, Reply};
 use crate::journal::{Cursor, Run, Seq};
-use crate::onebot::{Call, Retcode};
+use crate::onebot::{Call, MessageFormat, Retcode};
 use crate::policy::events::EventRules;
 use crate::telemetry::metrics::ConsumerMetrics;
 
@@ -44,10 +44,11 @@ impl GetEventLayer {
     pub(super) fn new(
         hub: Arc<Hub>,
         rules: EventRules,
+        format: MessageFormat,
         metrics: Arc<ConsumerMetrics>,
         drain: CancellationToken,
     ) -> Self {
-        Self(Arc::new(Polls { hub, rules, metrics, drain, places: Mutex::default() }))
+        Self(Arc::new(Polls { hub, rules, format, metrics, drain, places: Mutex::default() }))
     }
 }
 
@@ -133,6 +134,7 @@ impl Question {
 struct Polls {
     hub: Arc<Hub>,
     rules: EventRules,
+    format: MessageFormat,
     metrics: Arc<ConsumerMetrics>,
     /// Nobody is kept waiting from then on.
     drain: CancellationToken,
@@ -174,7 +176,7 @@ impl Polls {
             idlest.and_then(|key| places.remove(&key));
         }
         let journal = self.hub.journal();
-        let start = || Place { cursor: journal.cursor(), used: now };
+        let start = || Place { cursor: journal.cursor(self.format), used: now };
         let place = places.entry(key.to_owned()).or_insert_with(start);
         place.used = now;
         let (mut events, mut bytes, mut runs) = (Vec::new(), 0, Vec::<Run>::new());

@@ -11,6 +11,7 @@ pub mod get_event;
 pub mod in_flight;
 pub mod meter;
 pub mod rate_limited;
+pub mod translate;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -27,14 +28,15 @@ use self::in_flight::{InFlight, InFlightLayer};
 use self::meter::{Meter, MeterLayer};
 pub use self::rate_limited::Turns;
 use self::rate_limited::{RateLimited, RateLimitedLayer};
+use self::translate::{Translate, TranslateLayer};
 use crate::hub::{Hub, Reply};
-use crate::onebot::Call;
+use crate::onebot::{Call, MessageFormat};
 use crate::policy::acl::ActionRules;
 use crate::policy::events::EventRules;
 use crate::telemetry::metrics::ConsumerMetrics;
 
 /// The path of one consumer's calls. Clones share its slots, rules and metrics.
-pub type Caller = Deferred<Meter<Authorize<RateLimited<InFlight<GetEvent<Dispatch>>>>>>;
+pub type Caller = Deferred<Meter<Translate<Authorize<RateLimited<InFlight<GetEvent<Dispatch>>>>>>>;
 
 /// What the calls of all consumers of an account have in common.
 #[derive(Debug, Clone)]
@@ -56,6 +58,8 @@ pub struct Terms {
     pub actions: ActionRules,
     /// What it gets from `get_event`.
     pub events: EventRules,
+    /// How messages are written that it gets.
+    pub format: MessageFormat,
     /// How many of its calls may be open.
     pub slots: Slots,
 }
@@ -71,13 +75,15 @@ pub fn caller(account: &Account, terms: Terms, metrics: &Arc<ConsumerMetrics>) -
         .layer(DeferredLayer::new(background))
         // Sees every outcome.
         .layer(MeterLayer::new(Arc::clone(metrics)))
+        // Around all that may know an answer.
+        .layer(TranslateLayer::new(terms.format, Arc::clone(metrics)))
         // Before anything is taken: a refused call costs neither a slot nor a token.
         .layer(AuthorizeLayer::new(&terms.consumer, terms.actions))
         // Before the slot, which a call that only waits for its turn must not keep from others.
         .layer(RateLimitedLayer::new(turns, drain.clone()))
         // A slot can be given back, so it is taken before what cannot.
         .layer(InFlightLayer::new(terms.slots))
-        .layer(GetEventLayer::new(Arc::clone(&hub), terms.events, Arc::clone(metrics), drain))
+        .layer(GetEventLayer::new(Arc::clone(&hub), terms.events, terms.format, Arc::clone(metrics), drain))
         .service(Dispatch::new(hub))
 }
 

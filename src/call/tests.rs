@@ -38,6 +38,7 @@ impl Stage {
             consumer: name.to_owned(),
             actions: ActionRules::default(),
             events,
+            format: MessageFormat::Array,
             slots: Slots::new(1000),
         };
         caller(&self.account, terms, &Arc::new(self.metrics.consumer(name)))

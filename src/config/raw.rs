@@ -90,6 +90,7 @@ pub(super) struct Consumer {
     pub(super) reverse_ws: Option<ReverseWs>,
     pub(super) webhook: Option<Webhook>,
     pub(super) heartbeat: Option<Interval>,
+    pub(super) message_format: Option<MessageFormat>,
     pub(super) self_messages: Option<Switch>,
     pub(super) lagging: Option<Lagging>,
     pub(super) actions: Actions,
@@ -114,6 +115,13 @@ pub(super) struct Webhook {
     pub(super) max_backoff: Option<Interval>,
     pub(super) heartbeat: Option<Switch>,
     pub(super) ca: Option<String>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum MessageFormat {
+    Array,
+    String,
 }
 
 #[derive(Clone, Copy, Deserialize)]

@@ -15,7 +15,7 @@ use super::tls::{self, Trusts};
 use super::{Config, DRAIN, WORKERS, exposure};
 use crate::downstream::{self, Consumer, Lagging, ReverseWs, Webhook};
 use crate::net::{self, Target};
-use crate::onebot::{ActionName, catalogue};
+use crate::onebot::{ActionName, MessageFormat, catalogue};
 use crate::policy::Secret;
 use crate::policy::acl::ActionRules;
 use crate::telemetry::logging;
@@ -235,6 +235,10 @@ impl Resolver<'_, '_> {
                 Duration::from_secs(1)..Duration::from_secs(30),
                 "must be from 1s to under 30s: NoneBot hangs up after 30s without a frame",
             ),
+            message_format: raw.message_format.map_or(defaults.message_format, |format| match format {
+                raw::MessageFormat::Array => MessageFormat::Array,
+                raw::MessageFormat::String => MessageFormat::String,
+            }),
             self_messages: raw.self_messages.map_or(defaults.self_messages, |switch| switch.0),
             lagging: raw.lagging.map_or(defaults.lagging, |lagging| match lagging {
                 raw::Lagging::Skip => Lagging::Skip,

@@ -41,6 +41,7 @@ impl Bot {
             consumer: consumer.name.clone(),
             actions: consumer.actions.clone(),
             events,
+            format: consumer.message_format,
             slots: Slots::new(in_flight),
         };
         let caller = caller(account, terms, &metrics);

@@ -25,6 +25,7 @@ pub use self::session::{Channel, run as run_session};
 pub use self::webhook::Webhook;
 use crate::net::Target;
 use crate::net::tls::Trust;
+use crate::onebot::MessageFormat;
 use crate::policy::Secret;
 use crate::policy::acl::ActionRules;
 
@@ -65,6 +66,8 @@ pub struct Consumer {
     pub webhook: Option<Webhook>,
     /// Interval of the heartbeat events of each session; under 30 s, after which `NoneBot` hangs up.
     pub heartbeat: Duration,
+    /// How messages are written, in events and in replies.
+    pub message_format: MessageFormat,
     /// Whether the account's own messages (`message_sent`) are delivered.
     pub self_messages: bool,
     /// What happens to a session that fell off the journal.
@@ -83,6 +86,7 @@ impl Consumer {
             reverse_ws: None,
             webhook: None,
             heartbeat: Duration::from_secs(15),
+            message_format: MessageFormat::default(),
             self_messages: false,
             lagging: Lagging::Skip,
             actions: ActionRules::default(),

@@ -22,14 +22,14 @@ pub(super) struct Tail {
 impl Tail {
     /// Sees every event from now on.
     pub(super) fn attach(bot: &Arc<Bot>) -> Self {
-        let (attachment, cursor) = bot.hub.attach(Arc::clone(&bot.metrics));
+        let (attachment, cursor) = bot.hub.attach(Arc::clone(&bot.metrics), bot.consumer.message_format);
         let end = bot.hub.journal().watch();
         Self { bot: Arc::clone(bot), attachment, cursor, end, missed: 0 }
     }
 
     /// Goes on with the event `next` instead.
     pub(super) fn resume(&mut self, next: Seq) {
-        self.cursor = Cursor::at(next);
+        self.cursor.move_to(next);
         self.attachment.moved_to(self.cursor);
     }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::Hub;
 use crate::journal::{Cursor, Seq};
+use crate::onebot::MessageFormat;
 use crate::telemetry::metrics::ConsumerMetrics;
 
 /// The sessions of an account.
@@ -45,11 +46,15 @@ impl Drop for Attachment {
 }
 
 impl Hub {
-    /// Adds a session, which will see every event from now on.
+    /// Adds a session, which will see every event from now on, with messages in the form `format`.
     #[must_use]
-    pub fn attach(self: &Arc<Self>, consumer: Arc<ConsumerMetrics>) -> (Attachment, Cursor) {
+    pub fn attach(
+        self: &Arc<Self>,
+        consumer: Arc<ConsumerMetrics>,
+        format: MessageFormat,
+    ) -> (Attachment, Cursor) {
         let mut roster = self.roster();
-        let cursor = self.journal.cursor();
+        let cursor = self.journal.cursor(format);
         let place = Arc::new(AtomicU64::new(cursor.next().0));
         let id = roster.next;
         roster.next += 1;

@@ -1,11 +1,15 @@
 //! A contiguous piece of the log.
 
+use std::sync::{Arc, OnceLock};
+
 use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 
 use super::{Run, Seq};
 use crate::onebot::event::Head;
 use crate::onebot::frame::encode_text;
+use crate::onebot::message::{Converted, convert_event};
+use crate::onebot::{MessageFormat, scan};
 
 /// Events that arrived together, as WebSocket text frames side by side.
 #[derive(Debug)]
@@ -14,6 +18,21 @@ pub struct Segment {
     appended: Instant,
     wire: Bytes,
     entries: Box<[Entry]>,
+    /// Whether any event has a message of this form.
+    has_arrays: bool,
+    has_strings: bool,
+    /// The same events with all messages as arrays, made when first asked for.
+    arrays: OnceLock<Conversion>,
+    /// The same with all messages as strings.
+    strings: OnceLock<Conversion>,
+}
+
+/// A segment in another form.
+#[derive(Debug)]
+struct Conversion {
+    segment: Arc<Segment>,
+    /// Messages that could not be converted.
+    left: usize,
 }
 
 /// One event in its segment.
@@ -56,14 +75,64 @@ impl Segment {
         self.appended
     }
 
-    /// Bytes of memory it holds, bookkeeping included.
+    /// Bytes of memory it holds, bookkeeping and other forms included.
     pub(super) fn cost(&self) -> usize {
-        size_of::<Self>() + self.wire.len() + self.entries.len() * size_of::<Entry>()
+        let forms = [&self.arrays, &self.strings].into_iter().filter_map(OnceLock::get);
+        let converted: usize = forms.map(|form| form.segment.cost()).sum();
+        size_of::<Self>() + self.wire.len() + self.entries.len() * size_of::<Entry>() + converted
+    }
+
+    /// The same events with all messages in the form `format`, which is this segment itself if no event has
+    /// one in the other form. If it had to be made now, `made` is told how many messages stayed as they were.
+    pub(super) fn in_format(self: &Arc<Self>, format: MessageFormat, made: impl FnOnce(usize)) -> Arc<Self> {
+        let (has_foreign, form) = match format {
+            MessageFormat::Array => (self.has_strings, &self.arrays),
+            MessageFormat::String => (self.has_arrays, &self.strings),
+        };
+        if !has_foreign {
+            return Arc::clone(self);
+        }
+        let mut is_new = false;
+        let conversion = form.get_or_init(|| {
+            is_new = true;
+            self.convert(format)
+        });
+        if is_new {
+            made(conversion.left);
+        }
+        Arc::clone(&conversion.segment)
+    }
+
+    fn convert(&self, format: MessageFormat) -> Conversion {
+        let mut builder = SegmentBuilder::default();
+        let mut left = 0;
+        for (index, entry) in self.entries.iter().enumerate() {
+            let text = self.text(index, entry);
+            let converted = if entry.head.message_format.is_some_and(|found| found != format) {
+                convert_event(text, format)
+            } else {
+                Converted::default()
+            };
+            left += converted.left;
+            let reread = converted.text.and_then(|text| {
+                let head = Head::read(&text, &scan(&text).ok()?);
+                Some((text, head))
+            });
+            match reread {
+                Some((text, head)) => builder.push(&text, head),
+                None => builder.push(text, entry.head),
+            }
+        }
+        Conversion { segment: Arc::new(builder.finish(self.first, self.appended)), left }
     }
 
     /// Bytes on the wire of the events with index `from..to`.
     pub(super) fn wire_len(&self, from: usize, to: usize) -> usize {
         self.frame_start(to).saturating_sub(self.frame_start(from))
+    }
+
+    fn text(&self, index: usize, entry: &Entry) -> &[u8] {
+        self.wire.get(entry.text as usize..self.frame_start(index + 1)).unwrap_or_default()
     }
 
     fn frame_start(&self, index: usize) -> usize {
@@ -98,7 +167,7 @@ impl Run {
         entries.map(|(index, entry)| Event {
             seq: segment.first.plus(index),
             head: &entry.head,
-            text: segment.wire.get(entry.text as usize..segment.frame_start(index + 1)).unwrap_or_default(),
+            text: segment.text(index, entry),
         })
     }
 
@@ -142,6 +211,17 @@ impl SegmentBuilder {
     pub(super) fn finish(&mut self, first: Seq, appended: Instant) -> Segment {
         let wire = Bytes::copy_from_slice(&self.wire);
         self.wire.clear();
-        Segment { first, appended, wire, entries: self.entries.drain(..).collect() }
+        let entries: Box<[Entry]> = self.entries.drain(..).collect();
+        let has = |format| entries.iter().any(|entry| entry.head.message_format == Some(format));
+        Segment {
+            first,
+            appended,
+            wire,
+            has_arrays: has(MessageFormat::Array),
+            has_strings: has(MessageFormat::String),
+            entries,
+            arrays: OnceLock::new(),
+            strings: OnceLock::new(),
+        }
     }
 }

@@ -141,6 +141,8 @@ pub struct ConsumerMetrics {
     pub gaps: IntCounter,
     /// Frames that are not calls and were answered with an error.
     pub bad_frames: IntCounter,
+    /// Messages in replies that could not be converted to the form it wants.
+    pub unconverted: IntCounter,
     ends: IntCounterVec,
     dial_failures: IntCounter,
     webhook_failures: IntCounterVec,
@@ -183,6 +185,8 @@ pub struct JournalMetrics {
     pub events: IntGauge,
     /// Bytes kept.
     pub bytes: IntGauge,
+    /// Messages of events that could not be converted to the form a consumer wants.
+    pub unconverted: IntCounter,
 }
 
 /// A closed set of label values.
@@ -355,6 +359,7 @@ struct ConsumerFamilies {
     missed: IntCounterVec,
     gaps: IntCounterVec,
     bad_frames: IntCounterVec,
+    unconverted: IntCounterVec,
     ends: IntCounterVec,
     dial_failures: IntCounterVec,
     webhook_failures: IntCounterVec,
@@ -377,6 +382,11 @@ impl ConsumerFamilies {
             bad_frames: register.counters(
                 "bad_frames_total",
                 "Frames of consumers that are not calls",
+                labels,
+            )?,
+            unconverted: register.counters(
+                "unconverted_replies_total",
+                "Messages in replies that could not be converted and keep their form",
                 labels,
             )?,
             ends: register.counters("session_ends_total", "Sessions that ended", &["consumer", "reason"])?,
@@ -402,6 +412,7 @@ impl ConsumerFamilies {
             missed: self.missed.with_label_values(&[name]),
             gaps: self.gaps.with_label_values(&[name]),
             bad_frames: self.bad_frames.with_label_values(&[name]),
+            unconverted: self.unconverted.with_label_values(&[name]),
             ends: self.ends.clone(),
             dial_failures: self.dial_failures.with_label_values(&[name]),
             webhook_failures: self.webhook_failures.clone(),
@@ -421,6 +432,10 @@ impl JournalMetrics {
             events: register
                 .add(IntGauge::new("journal_events", "Events kept for readers that are behind")?)?,
             bytes: register.add(IntGauge::new("journal_bytes", "Bytes kept for readers that are behind")?)?,
+            unconverted: register.add(IntCounter::new(
+                "unconverted_events_total",
+                "Events whose message could not be converted and keeps its form",
+            )?)?,
         })
     }
 }

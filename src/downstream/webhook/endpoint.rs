@@ -102,7 +102,12 @@ impl Endpoint {
     /// The event and the account it names, if it is still there.
     fn read(&self, seq: Seq) -> Option<(Bytes, Option<i64>)> {
         let mut runs: Vec<Run> = Vec::new();
-        self.bot.hub.journal().read(&mut Cursor::at(seq), seq.plus(1), usize::MAX, &mut runs);
+        self.bot.hub.journal().read(
+            &mut Cursor::at(seq, self.bot.consumer.message_format),
+            seq.plus(1),
+            usize::MAX,
+            &mut runs,
+        );
         let event = runs.iter().flat_map(Run::events).find(|event| event.seq == seq)?;
         Some((Bytes::copy_from_slice(event.text), event.head.self_id))
     }
