@@ -45,6 +45,11 @@ impl Admission {
         found
     }
 
+    /// Counts somebody who may come in but cannot: `reason` is one of a fixed set of words.
+    pub(super) fn turned_away(&self, reason: &'static str) {
+        self.metrics.refused_handshake(reason);
+    }
+
     fn find(&self, headers: &HeaderMap, query: Option<&str>) -> Result<Arc<Bot>, Refused> {
         if let Some(origin) = headers.get(ORIGIN) {
             let allowed = self.config.origins.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes());

@@ -47,7 +47,10 @@ impl WsServer {
         let channel = Channel::of_path(request.uri().path());
         let (answer, upgrade) = match accept(&mut request) {
             Ok(accepted) => accepted,
-            Err(refusal) => return refusal,
+            Err(refusal) => {
+                self.admission.turned_away("not_websocket");
+                return refusal;
+            }
         };
         let place = request.extensions().get::<Place>().cloned();
         let shutdown = self.shutdown.clone();

@@ -36,7 +36,7 @@ async fn replies_that_carry_messages_are_in_the_bots_form_and_others_untouched()
     for (action, data, expected) in [
         ("get_msg", ARRAY.to_owned(), STRING.to_owned()),
         (
-            "get_group_msg_history_async",
+            "get_group_msg_history",
             format!(r#"{{"messages":[{ARRAY}]}}"#),
             format!(r#"{{"messages":[{STRING}]}}"#),
         ),
