@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use onebot_gateway::config::{self, Config, Problems};
-use onebot_gateway::downstream::{Consumer, Lagging, Webhook};
+use onebot_gateway::downstream::{Channel, Consumer, Lagging, Webhook};
 use onebot_gateway::net::Target;
 use onebot_gateway::net::tls::Trust;
 use onebot_gateway::onebot::MessageFormat;
@@ -95,7 +95,7 @@ fn every_key_arrives() {
         age = "22h"
         [consumer.bot]
         token = "bot"
-        reverse_ws = { url = "ws://bot/ws", max_backoff = "23s" }
+        reverse_ws = { url = "ws://bot/ws", api_url = "ws://bot/api", event_url = "ws://bot/event", max_backoff = "23s" }
         webhook = { url = "https://bot/hook", secret = "s", timeout = "25s", concurrency = 26, attempts = 27, max_backoff = "28s", heartbeat = true }
         heartbeat = "24s"
         message_format = "string"
@@ -135,8 +135,10 @@ fn every_key_arrives() {
     assert_eq!(config.journal.age, seconds(22 * 3600));
 
     let bot = &config.consumers[0];
-    let reverse = bot.reverse_ws.as_ref().unwrap();
+    let reverse = &bot.reverse_ws[0];
     assert_eq!((reverse.url.to_string().as_str(), reverse.max_backoff), ("ws://bot/ws", seconds(23)));
+    let roles: Vec<Channel> = bot.reverse_ws.iter().map(|reverse| reverse.role).collect();
+    assert_eq!(roles, [Channel::Universal, Channel::Api, Channel::Event]);
     let webhook = Webhook {
         url: Target::parse_http("https://bot/hook").unwrap(),
         trust: Trust::default(),
@@ -266,6 +268,10 @@ const MISTAKES: &[(&str, &str)] = &[
     (
         "[consumer.x]\ntoken = \"x\"\nreverse_ws = { url = \"http://a\" }",
         r#"11:22: consumer.x.reverse_ws.url: scheme "http" is not ws or wss"#,
+    ),
+    (
+        "[consumer.x]\ntoken = \"x\"\nreverse_ws = { api_url = \"ws://a\", event_url = \"b\" }",
+        "11:48: consumer.x.reverse_ws.event_url: no scheme; expected ws://host:port/path",
     ),
     (
         "[consumer.x]\ntoken = \"x\"\nreverse_ws = {}",

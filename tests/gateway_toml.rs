@@ -68,7 +68,7 @@ fn shows_examples_that_load() {
     assert!(count >= 5, "{count} keys seen");
     let config = parse(&text, &[("ADMIN_TOKEN", "x"), ("LLONEBOT_TOKEN", "y")]).unwrap();
     assert_eq!(config.upstream.self_id, Some(10001));
-    assert!(config.consumers[0].reverse_ws.is_some());
+    assert_eq!(config.consumers[0].reverse_ws.len(), 1);
     assert!(config.consumers[0].webhook.is_some());
 
     let (text, _) = uncommented(|line| line.starts_with("accept"));

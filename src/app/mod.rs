@@ -247,8 +247,8 @@ impl Drop for Gateway {
 
 /// Starts what we do to reach a bot, rather than wait for it.
 fn go_to(bot: &Arc<Bot>, tasks: &TaskTracker, shutdown: &Shutdown) {
-    if let Some(reverse) = bot.reverse_ws().cloned() {
-        let (bot, shutdown) = (Arc::clone(bot), shutdown.clone());
+    for reverse in bot.reverse_ws() {
+        let (bot, reverse, shutdown) = (Arc::clone(bot), reverse.clone(), shutdown.clone());
         tasks.spawn(supervised("reverse_ws", move || {
             downstream::ws_client::run(Arc::clone(&bot), reverse.clone(), shutdown.clone())
         }));

@@ -51,14 +51,11 @@ fn summarize(config: &Config, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "bots      listen on {}{}", config.server.listen, with_tls(&config.server.tls))?;
     writeln!(out, "operator  listen on {}{}", config.admin.listen, with_tls(&config.admin.tls))?;
     for consumer in &config.consumers {
-        write!(out, "consumer  {}", consumer.name)?;
-        if let Some(reverse) = &consumer.reverse_ws {
-            write!(out, ": we also connect to {}", reverse.url)?;
-        }
-        if let Some(webhook) = &consumer.webhook {
-            write!(out, ": we post events to {}", webhook.url)?;
-        }
-        writeln!(out)?;
+        let visits = consumer.reverse_ws.iter().map(|reverse| format!("we also connect to {}", reverse.url));
+        let posts = consumer.webhook.iter().map(|webhook| format!("we post events to {}", webhook.url));
+        let what: Vec<String> = visits.chain(posts).collect();
+        let colon = if what.is_empty() { "" } else { ": " };
+        writeln!(out, "consumer  {}{colon}{}", consumer.name, what.join(", "))?;
     }
     out.flush()
 }

@@ -100,6 +100,8 @@ pub(super) struct Consumer {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct ReverseWs {
     pub(super) url: Option<String>,
+    pub(super) api_url: Option<String>,
+    pub(super) event_url: Option<String>,
     pub(super) max_backoff: Option<Interval>,
     pub(super) ca: Option<String>,
 }

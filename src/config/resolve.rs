@@ -13,7 +13,7 @@ use super::secret::RawSecret;
 use super::source::Spot;
 use super::tls::{self, Trusts};
 use super::{Config, DRAIN, WORKERS, exposure};
-use crate::downstream::{self, Consumer, Lagging, ReverseWs, Webhook};
+use crate::downstream::{self, Channel, Consumer, Lagging, ReverseWs, Webhook};
 use crate::net::{self, Target};
 use crate::onebot::{ActionName, MessageFormat, catalogue};
 use crate::policy::Secret;
@@ -226,7 +226,7 @@ impl Resolver<'_, '_> {
         }
         let defaults = Consumer::new(name, Secret::new(""));
         let consumer = Consumer {
-            reverse_ws: raw.reverse_ws.and_then(|raw| self.reverse_ws(name, raw)),
+            reverse_ws: raw.reverse_ws.map_or_else(Vec::new, |raw| self.reverse_ws(name, raw)),
             webhook: raw.webhook.and_then(|raw| self.webhook(name, raw)),
             heartbeat: self.within(
                 &key("heartbeat"),
@@ -250,17 +250,33 @@ impl Resolver<'_, '_> {
         Some(Consumer { token: token?, ..consumer })
     }
 
-    fn reverse_ws(&mut self, consumer: &str, raw: raw::ReverseWs) -> Option<ReverseWs> {
+    /// One connection for each address: for everything, or one for calls and one for events.
+    fn reverse_ws(&mut self, consumer: &str, raw: raw::ReverseWs) -> Vec<ReverseWs> {
         let key = |key| ["consumer", consumer, "reverse_ws", key];
-        let max_backoff = self.interval(&key("max_backoff"), raw.max_backoff, Duration::from_secs(30));
-        let Some(url) = raw.url else {
+        if raw.url.is_none() && raw.api_url.is_none() && raw.event_url.is_none() {
             let message = "missing; expected the address the bot listens on, such as \"ws://127.0.0.1:8080/onebot/v11/ws\"";
             self.report.missing(&key("url"), message);
-            return None;
-        };
-        let url = self.target(&key("url"), &url)?;
-        let trust = self.trusts.of(&key("ca"), raw.ca, url.tls(), self.report);
-        Some(ReverseWs { url, trust, max_backoff })
+            return Vec::new();
+        }
+        let max_backoff = self.interval(&key("max_backoff"), raw.max_backoff, Duration::from_secs(30));
+        let mut connections = Vec::new();
+        for (name, url, role) in [
+            ("url", raw.url, Channel::Universal),
+            ("api_url", raw.api_url, Channel::Api),
+            ("event_url", raw.event_url, Channel::Event),
+        ] {
+            if let Some(url) = url.and_then(|url| self.target(&key(name), &url)) {
+                connections.push(ReverseWs { role, max_backoff, ..ReverseWs::new(url) });
+            }
+        }
+        if !connections.is_empty() {
+            let is_tls = connections.iter().any(|connection| connection.url.tls());
+            let trust = self.trusts.of(&key("ca"), raw.ca, is_tls, self.report);
+            for connection in &mut connections {
+                connection.trust = trust.clone();
+            }
+        }
+        connections
     }
 
     fn webhook(&mut self, consumer: &str, raw: raw::Webhook) -> Option<Webhook> {

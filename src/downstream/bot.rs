@@ -48,10 +48,10 @@ impl Bot {
         Arc::new(Self { consumer, config, hub: Arc::clone(&account.hub), caller, events, metrics })
     }
 
-    /// Where we connect to it, if we do.
+    /// The connections we make to it.
     #[must_use]
-    pub fn reverse_ws(&self) -> Option<&ReverseWs> {
-        self.consumer.reverse_ws.as_ref()
+    pub fn reverse_ws(&self) -> &[ReverseWs] {
+        &self.consumer.reverse_ws
     }
 
     /// Where we post its events to, if we do.

@@ -61,7 +61,7 @@ pub struct Consumer {
     /// How the bot proves who it is when it connects, and what we show when we connect to it.
     pub token: Secret,
     /// Where we connect to the bot.
-    pub reverse_ws: Option<ReverseWs>,
+    pub reverse_ws: Vec<ReverseWs>,
     /// Where we post events to.
     pub webhook: Option<Webhook>,
     /// Interval of the heartbeat events of each session; under 30 s, after which `NoneBot` hangs up.
@@ -83,7 +83,7 @@ impl Consumer {
         Self {
             name: name.into(),
             token,
-            reverse_ws: None,
+            reverse_ws: Vec::new(),
             webhook: None,
             heartbeat: Duration::from_secs(15),
             message_format: MessageFormat::default(),
@@ -94,15 +94,25 @@ impl Consumer {
     }
 }
 
-/// `consumer.NAME.reverse_ws`: the bot listens and we connect.
+/// One connection of `consumer.NAME.reverse_ws`: the bot listens and we connect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReverseWs {
     /// The bot's address.
     pub url: Target,
     /// Whom we believe to be the bot when we dial `wss://`.
     pub trust: Trust,
+    /// What it carries: everything, or calls and events on one each.
+    pub role: Channel,
     /// Upper bound of the growing delay between attempts to connect.
     pub max_backoff: Duration,
+}
+
+impl ReverseWs {
+    /// The defaults for a bot at `url`.
+    #[must_use]
+    pub fn new(url: Target) -> Self {
+        Self { url, trust: Trust::default(), role: Channel::Universal, max_backoff: Duration::from_secs(30) }
+    }
 }
 
 /// `consumer.NAME.lagging`: a session whose next event has left the journal …

@@ -22,7 +22,7 @@ const VERSION_LIMIT: Duration = Duration::from_secs(1);
 /// A session that lived this long was a success: the next attempt is immediate again.
 const SETTLED: Duration = Duration::from_secs(10);
 
-/// Keeps one Universal connection to the bot, for ever. Waits until the account is known, since
+/// Keeps one connection to the bot, for ever. Waits until the account is known, since
 /// the handshake has to name it.
 pub async fn run(bot: Arc<Bot>, reverse: ReverseWs, shutdown: Shutdown) {
     tokio::select! {
@@ -39,7 +39,7 @@ async fn keep_connected(bot: &Arc<Bot>, reverse: &ReverseWs, shutdown: &Shutdown
     loop {
         let attempt = async {
             sleep(backoff.next_delay(rand::random())).await;
-            let headers = handshake_headers(bot).await;
+            let headers = handshake_headers(bot, reverse.role).await;
             dial(&reverse.url, &reverse.trust, headers, DIAL_LIMIT).await
         };
         let connection = tokio::select! {
@@ -53,7 +53,7 @@ async fn keep_connected(bot: &Arc<Bot>, reverse: &ReverseWs, shutdown: &Shutdown
                 info!(consumer, url = %reverse.url, "connected to the bot");
                 let since = Instant::now();
                 let (bot, shutdown) = (Arc::clone(bot), shutdown.clone());
-                let reason = session::run(connection, Role::Client, Channel::Universal, bot, shutdown).await;
+                let reason = session::run(connection, Role::Client, reverse.role, bot, shutdown).await;
                 info!(consumer, url = %reverse.url, reason = reason.label(), "connection to the bot ended");
                 if since.elapsed() >= SETTLED {
                     backoff.reset();
@@ -73,7 +73,7 @@ async fn keep_connected(bot: &Arc<Bot>, reverse: &ReverseWs, shutdown: &Shutdown
 }
 
 /// What LLOneBot sends in a reverse handshake.
-async fn handshake_headers(bot: &Bot) -> HeaderMap {
+async fn handshake_headers(bot: &Bot, role: Channel) -> HeaderMap {
     let mut state = bot.hub.watch();
     let self_id = match state.wait_for(|state| state.self_id.is_some()).await {
         Ok(state) => state.self_id.unwrap_or_default(),
@@ -88,7 +88,13 @@ async fn handshake_headers(bot: &Bot) -> HeaderMap {
         }
     };
     insert(HeaderName::from_static("x-self-id"), self_id.to_string());
-    insert(HeaderName::from_static("x-client-role"), "Universal".to_owned());
+    // Standard, communication/ws-reverse.md.
+    let role = match role {
+        Channel::Universal => "Universal",
+        Channel::Api => "API",
+        Channel::Event => "Event",
+    };
+    insert(HeaderName::from_static("x-client-role"), role.to_owned());
     insert(AUTHORIZATION, format!("Bearer {}", bot.consumer.token.expose()));
     insert(USER_AGENT, bot.user_agent());
     headers

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use onebot_gateway::downstream::ReverseWs;
-use onebot_gateway::net::tls::Trust;
 use onebot_gateway::simulator::Simulator;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -19,7 +18,7 @@ async fn start(server: &Server, path: &str) -> (Simulator, Running) {
     let mut config = config(dial(simulator.address().unwrap()));
     let url = target(&format!("ws://{}{path}", server.address()));
     config.consumers[0].reverse_ws =
-        Some(ReverseWs { url, max_backoff: Duration::from_millis(50), trust: Trust::default() });
+        vec![ReverseWs { max_backoff: Duration::from_millis(50), ..ReverseWs::new(url) }];
     (simulator, Running::start(config).await)
 }
 
@@ -124,7 +123,7 @@ async fn nobody_is_visited_before_the_account_is_known() {
     let mut config = config(dial(llonebot.address()));
     let url = target(&format!("ws://{}/", server.address()));
     config.consumers[0].reverse_ws =
-        Some(ReverseWs { url, max_backoff: Duration::from_millis(50), trust: Trust::default() });
+        vec![ReverseWs { max_backoff: Duration::from_millis(50), ..ReverseWs::new(url) }];
     let gateway = Running::start(config).await;
     let (mut link, _) = llonebot.accept().await;
     gateway.admin.not_ready("waiting to learn which account").await;

@@ -10,6 +10,7 @@
 
 mod calls;
 mod endpoint;
+mod roles;
 mod sse;
 mod stage;
 mod webhook;

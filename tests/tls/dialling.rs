@@ -108,14 +108,15 @@ async fn a_reverse_connection_to_a_bot_speaks_wss() {
     let authority = Authority::new();
     let acceptor = acceptor(&authority.issue("localhost"));
     let listener = TcpListener::bind(loopback()).await.unwrap();
+    let address = Target::parse(&url(listener.local_addr().unwrap())).unwrap();
     let reverse = ReverseWs {
-        url: Target::parse(&url(listener.local_addr().unwrap())).unwrap(),
         trust: authority.trust(),
         max_backoff: Duration::from_secs(1),
+        ..ReverseWs::new(address)
     };
     let (_simulator, behind) = llonebot().await;
     let _gateway = gateway(&format!("ws://{behind}/"), |config| {
-        config.consumers[0].reverse_ws = Some(reverse);
+        config.consumers[0].reverse_ws = vec![reverse];
     })
     .await;
     let bot = async {

@@ -21,14 +21,14 @@ fn the_examples_of_the_reference_load() {
     let text = REFERENCE
         .replace("\n# tls = ", "\ntls = ")
         .replace("\n# ca = ", "\nca = ")
-        .replace("\n# reverse_ws = { url = \"wss:", "\nreverse_ws = { url = \"wss:")
+        .replace("\n# reverse_ws = { api_url = \"wss:", "\nreverse_ws = { api_url = \"wss:")
         .replace("\ndial = \"ws:", "\ndial = \"wss:")
         .replace("/etc/onebot-gateway", authority.directory().to_str().unwrap());
     let config = parse(&text).unwrap();
     assert!(config.server.tls.is_some() && config.admin.tls.is_some());
     assert_eq!(config.upstream.trust, authority.trust());
     let script = config.consumers.iter().find(|consumer| consumer.name == "script").unwrap();
-    assert_eq!(script.reverse_ws.as_ref().unwrap().trust, authority.trust());
+    assert_eq!(script.reverse_ws[1].trust, authority.trust());
 }
 
 #[test]

@@ -19,7 +19,6 @@ use crate::app::{Drained, Gateway, StartError};
 use crate::config::Config;
 use crate::downstream::{Consumer, ReverseWs};
 use crate::net::Target;
-use crate::net::tls::Trust;
 use crate::policy::Secret;
 use crate::simulator::{self, Simulator};
 use crate::upstream::{self, Endpoint};
@@ -66,14 +65,13 @@ impl Stage {
 
         let listener = TcpListener::bind(loopback(0)).await.context("cannot listen for the gateway")?;
         let url = format!("ws://{}/onebot/v11/ws", listener.local_addr()?);
-        let reverse =
-            ReverseWs { url: target(&url)?, trust: Trust::default(), max_backoff: Duration::from_secs(1) };
+        let reverse = ReverseWs { max_backoff: Duration::from_secs(1), ..ReverseWs::new(target(&url)?) };
         let mut tokens = Vec::new();
         let mut consumers = Vec::new();
         for part in Part::ALL {
             let token = random_token()?;
             let mut consumer = Consumer::new(part.name(), token.clone());
-            consumer.reverse_ws = Some(reverse.clone()).filter(|_| part == Part::Reverse);
+            consumer.reverse_ws.extend(Some(reverse.clone()).filter(|_| part == Part::Reverse));
             consumers.push(consumer);
             tokens.push((part, token));
         }
