@@ -260,6 +260,7 @@ keys! {
     OperatorId = "operator_id", SenderId = "sender_id", MessageId = "message_id", Flag = "flag",
     Interval = "interval", RawMessage = "raw_message", MessageFormat = "message_format", Sender = "sender",
     Context = "context", NoCache = "no_cache", Type = "type", Online = "online",
+    StreamId = "stream_id",
 }
 
 impl Key {

@@ -87,6 +87,9 @@ pub fn message_id(text: &[u8]) -> Option<i64> {
 
 /// Whether more replies with the same echo follow: a part of one of `NapCat`'s stream actions that is
 /// neither its last (`data.type` is `response` or `error`) nor failed.
+///
+/// An upload (`upload_file_stream`, its `data` has a `stream_id`) streams the other way: each chunk is a call of
+/// its own and has this one reply, though that is marked like a part.
 #[must_use]
 pub fn is_stream_part(text: &[u8], envelope: &Envelope) -> bool {
     let is = |key, value: &[u8]| envelope.get(key).is_some_and(|span| span.of(text) == value);
@@ -94,9 +97,9 @@ pub fn is_stream_part(text: &[u8], envelope: &Envelope) -> bool {
         return false;
     }
     let data = envelope.get(Key::Data).map(|span| span.of(text)).unwrap_or_default();
-    let kind =
-        scan(data).ok().and_then(|data_envelope| data_envelope.get(Key::Type)).map(|span| span.of(data));
-    !matches!(kind, Some(br#""response""# | br#""error""#))
+    let Ok(fields) = scan(data) else { return true };
+    let kind = fields.get(Key::Type).map(|span| span.of(data));
+    fields.get(Key::StreamId).is_none() && !matches!(kind, Some(br#""response""# | br#""error""#))
 }
 
 /// Whether this is how `LLOneBot` and `NapCat` refuse a wrong token: after the handshake, with a failed
@@ -146,6 +149,13 @@ mod tests {
         assert!(!part("ok", "stream", "normal-action"));
         assert!(stream_part(r#"{"status":"ok","data":null,"stream":"stream-action"}"#));
         assert!(!stream_part(r#"{"status":"ok","data":{"type":"stream"}}"#));
+    }
+
+    #[test]
+    fn each_chunk_of_an_upload_has_one_reply() {
+        assert!(!stream_part(
+            r#"{"status":"ok","data":{"type":"stream","stream_id":"u","status":"chunk_received"},"stream":"stream-action"}"#
+        ));
     }
 
     #[test]
