@@ -36,7 +36,7 @@ async fn calls_and_events_go_over_a_connection_each() {
             (visitor.path.as_str(), &visitor.headers["x-client-role"]),
             (path, &role.parse().unwrap())
         );
-        assert_eq!(visitor.headers["x-self-id"], "10001000");
+        assert_eq!(visitor.headers["x-self-id"], "2847190563");
     }
 
     assert_eq!(event.next().await["sub_type"], "connect");
