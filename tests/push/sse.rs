@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::StreamExt;
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -132,4 +133,22 @@ async fn a_client_that_stops_reading_is_hung_up_on_and_others_are_not() {
     stage.counted(r#"onebot_gateway_sessions{consumer="bot"} 1"#).await;
     stage.happen([message(99)]).await;
     assert_eq!(events.event().await.1, message(99));
+}
+
+#[tokio::test]
+async fn a_websocket_on_its_path_is_a_websocket() {
+    let stage = Stage::set(|_| {}).await;
+    let address = stage.gateway.address();
+    let request = Request::get(format!("ws://{address}/_events?access_token={TOKEN}"))
+        .header("Host", address.to_string())
+        .header("Connection", "Upgrade")
+        .header("Upgrade", "websocket")
+        .header("Sec-WebSocket-Version", "13")
+        .header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
+        .body(())
+        .unwrap();
+    let socket = TcpStream::connect(address).await.unwrap();
+    let (mut bot, _) = patiently(tokio_tungstenite::client_async(request, socket)).await.unwrap();
+    let first = patiently(bot.next()).await.unwrap().unwrap();
+    assert!(first.to_text().unwrap().contains(r#""sub_type":"connect""#), "{first}");
 }
