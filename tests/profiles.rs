@@ -18,7 +18,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::stage::{
     Bot, FRIEND, GROUP, SELF_ID, Stage, TOKENS, UPSTREAM_TOKEN, dialling, gateway, implementation, link,
-    within,
+    patiently,
 };
 
 /// What a bot sees of an implementation through the gateway; everything else is the same for all.
@@ -115,6 +115,7 @@ async fn converse(expected: &Expected) {
     knows_who_answers(&mut bot, expected).await;
     feels_the_pulse(&stage, &mut bot).await;
     outlives_the_link(&stage, &mut bot).await;
+    drop(bot);
     stage.strike().await;
 }
 
@@ -276,7 +277,7 @@ async fn feels_the_pulse(stage: &Stage, bot: &mut Bot) {
 async fn outlives_the_link(stage: &Stage, bot: &mut Bot) {
     let connections = stage.control().total_connections();
     stage.control().disconnect();
-    within(stage.control().wait_for(|control| control.total_connections() > connections)).await;
+    patiently(stage.control().wait_for(|control| control.total_connections() > connections)).await;
     assert_eq!(bot.insist("get_login_info").await["data"]["user_id"], SELF_ID);
     assert_eq!(stage.control().total_connections(), connections + 1);
     stage.control().say_privately(FRIEND, "又见面了").await;
@@ -308,8 +309,9 @@ async fn every_implementation_can_dial_the_gateway() {
         let mut bot = stage.bot().await;
         assert_eq!(bot.call("get_login_info", &json!({})).await["data"]["user_id"], SELF_ID);
         stage.control().disconnect();
-        within(stage.control().wait_for(|control| control.total_connections() == 2)).await;
+        patiently(stage.control().wait_for(|control| control.total_connections() == 2)).await;
         assert_eq!(bot.insist("get_login_info").await["data"]["user_id"], SELF_ID);
+        drop(bot);
         stage.strike().await;
     }
 }
@@ -348,10 +350,11 @@ async fn a_call_too_large_for_napcat_says_so_and_the_link_comes_back() {
     let message = reply["message"].as_str().unwrap();
     assert!(message.contains("too large") && message.contains("server.max_frame"), "{message}");
     assert_eq!(bot.call("can_send_image", &json!({})).await["retcode"], 0);
+    drop(bot);
     stage.strike().await;
 }
 
 /// A gateway that waits for its implementation.
 async fn accepting() -> onebot_gateway::app::Gateway {
-    within(gateway(Endpoint::Accept("/implementation".to_owned()), UPSTREAM_TOKEN, |_| {})).await
+    patiently(gateway(Endpoint::Accept("/implementation".to_owned()), UPSTREAM_TOKEN, |_| {})).await
 }

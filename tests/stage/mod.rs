@@ -83,6 +83,15 @@ impl Stage {
         http(self.gateway.address(), request_line, &authorization, body).await
     }
 
+    /// Waits until the implementation was called like this, and returns the parameters.
+    pub(crate) async fn called(&self, action: &str) -> Value {
+        let find = |control: &Control| {
+            control.calls().into_iter().find(|call| call.action == action).map(|call| call.params)
+        };
+        patiently(self.control().wait_for(|control| find(control).is_some())).await;
+        find(self.control()).unwrap()
+    }
+
     /// Ends both and waits for them.
     pub(crate) async fn strike(self) {
         self.gateway.drain().await;
@@ -129,7 +138,7 @@ pub(crate) async fn gateway(endpoint: Endpoint, token: &str, adjust: impl FnOnce
 
 pub(crate) async fn link(gateway: &Gateway, wanted: impl Fn(&LinkState) -> bool) -> LinkState {
     let mut states = gateway.hub().watch();
-    within(states.wait_for(|state| wanted(&state.link))).await.unwrap().link.clone()
+    patiently(states.wait_for(|state| wanted(&state.link))).await.unwrap().link.clone()
 }
 
 /// A bot on a WebSocket.
@@ -140,6 +149,11 @@ pub(crate) struct Bot {
 }
 
 impl Bot {
+    /// On a connection whose handshake is done.
+    pub(crate) fn on(socket: WebSocketStream<TcpStream>) -> Self {
+        Self { socket, events: VecDeque::new() }
+    }
+
     /// Fails with the status and the sentence of a refusal.
     pub(crate) async fn connect(
         gateway: SocketAddr,
@@ -158,8 +172,8 @@ impl Bot {
         let io = TcpStream::connect(gateway).await.unwrap();
         let limits = WebSocketConfig::default().max_message_size(None).max_frame_size(None);
         let connecting = client_async_with_config(request.body(()).unwrap(), io, Some(limits));
-        match within(connecting).await {
-            Ok((socket, _)) => Ok(Self { socket, events: VecDeque::new() }),
+        match patiently(connecting).await {
+            Ok((socket, _)) => Ok(Self::on(socket)),
             Err(error) => Err(error.to_string()),
         }
     }
@@ -182,13 +196,13 @@ impl Bot {
                 }
             }
         };
-        within(next).await
+        patiently(next).await
     }
 
     /// The next text frame.
     pub(crate) async fn frame(&mut self) -> String {
         loop {
-            match within(self.socket.next()).await.expect("an open connection").expect("a frame") {
+            match patiently(self.socket.next()).await.expect("an open connection").expect("a frame") {
                 Message::Text(text) => return text.as_str().to_owned(),
                 Message::Close(close) => panic!("closed: {close:?}"),
                 _ => {}
@@ -199,7 +213,7 @@ impl Bot {
     /// Waits for a close frame and returns its code.
     pub(crate) async fn closing(&mut self) -> Option<u16> {
         loop {
-            match within(self.socket.next()).await {
+            match patiently(self.socket.next()).await {
                 Some(Ok(Message::Close(close))) => return close.map(|close| close.code.into()),
                 Some(Ok(_)) => {}
                 Some(Err(_)) | None => return None,
@@ -248,7 +262,7 @@ impl Bot {
                 }
             }
         };
-        within(beat).await
+        patiently(beat).await
     }
 
     /// Calls an action that changes nothing until it reaches the implementation: a call that is under way when
@@ -262,7 +276,7 @@ impl Bot {
                 }
             }
         };
-        within(answered).await
+        patiently(answered).await
     }
 }
 
@@ -289,7 +303,7 @@ pub(crate) async fn http(gateway: SocketAddr, request_line: &str, headers: &str,
     let mut io = TcpStream::connect(gateway).await.unwrap();
     io.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
-    within(io.read_to_string(&mut answer)).await.unwrap();
+    patiently(io.read_to_string(&mut answer)).await.unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").expect("a whole head");
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     Answer { status, head: head.to_ascii_lowercase(), body: body.to_owned() }
@@ -299,6 +313,6 @@ pub(crate) fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error} in {text}"))
 }
 
-pub(crate) async fn within<F: Future>(future: F) -> F::Output {
+pub(crate) async fn patiently<F: Future>(future: F) -> F::Output {
     timeout(LIMIT, future).await.expect("it takes too long")
 }
