@@ -16,6 +16,7 @@ use onebot_gateway::net::Target;
 use onebot_gateway::net::tls::Trust;
 use onebot_gateway::onebot::MessageFormat;
 use onebot_gateway::policy::Secret;
+use onebot_gateway::policy::events::SelfMessages;
 use onebot_gateway::telemetry::logging::Format;
 use onebot_gateway::upstream::{self, Endpoint};
 
@@ -150,7 +151,10 @@ fn every_key_arrives() {
         heartbeat: true,
     };
     assert_eq!(bot.webhook, Some(webhook));
-    assert_eq!((bot.heartbeat, bot.self_messages, bot.lagging), (seconds(24), true, Lagging::Disconnect));
+    assert_eq!(
+        (bot.heartbeat, bot.self_messages, bot.lagging),
+        (seconds(24), SelfMessages::All, Lagging::Disconnect)
+    );
     assert_eq!(bot.message_format, MessageFormat::String);
     assert_eq!(bot.actions.allow.as_deref(), Some(&["send_msg".to_owned()][..]));
     assert_eq!(config.log.level, "info,onebot_gateway::upstream=debug");
@@ -258,12 +262,16 @@ const MISTAKES: &[(&str, &str)] = &[
         r#"11:11: consumer.x.lagging: unknown value; expected "skip" or "disconnect""#,
     ),
     (
-        "[consumer.x]\ntoken = \"x\"\nmessage_format = \"cq\"",
-        r#"11:18: consumer.x.message_format: unknown value; expected "array" or "string""#,
+        "[consumer.x]\ntoken = \"x\"\nself_messages = 1",
+        r#"11:17: consumer.x.self_messages: is a number; expected "none", "own", "siblings", "all", false or true"#,
     ),
     (
-        "[consumer.x]\ntoken = \"x\"\nself_messages = 1",
-        "11:17: consumer.x.self_messages: is a number; expected true or false",
+        "[consumer.x]\ntoken = \"x\"\nself_messages = \"sibling\"",
+        r#"11:17: consumer.x.self_messages: "sibling" is not "none", "own", "siblings", "all", false or true"#,
+    ),
+    (
+        "[consumer.x]\ntoken = \"x\"\nmessage_format = \"cq\"",
+        r#"11:18: consumer.x.message_format: unknown value; expected "array" or "string""#,
     ),
     (
         "[consumer.x]\ntoken = \"x\"\nreverse_ws = { url = \"http://a\" }",
@@ -439,6 +447,21 @@ timeouts = { get_msg = 1, send_msg = "2s", delete_msg = "3" }
 }
 
 #[test]
+fn self_messages_are_chosen_by_a_word_or_a_switch() {
+    for (value, expected) in [
+        ("false", SelfMessages::None),
+        ("\"none\"", SelfMessages::None),
+        ("true", SelfMessages::All),
+        ("\"all\"", SelfMessages::All),
+        ("\"own\"", SelfMessages::Own),
+        ("\"siblings\"", SelfMessages::Siblings),
+    ] {
+        let text = format!("{LEAST}\n[consumer.x]\ntoken = \"x\"\nself_messages = {value}");
+        assert_eq!(parse(&text, &[]).unwrap().consumers[1].self_messages, expected, "{value}");
+    }
+}
+
+#[test]
 fn the_environment_overrides_the_file_and_keeps_text_as_it_is() {
     for text in ["007", "1e5", "True", "null"] {
         let config = parse(LEAST, &[("ONEBOT_GATEWAY__CONSUMER__BOT__TOKEN", text)]).unwrap();
@@ -457,7 +480,7 @@ fn the_environment_overrides_the_file_and_keeps_text_as_it_is() {
     assert_eq!(config.server.listen.port(), 9);
     assert_eq!(config.calls.in_flight, 9);
     assert_eq!(config.calls.timeout, Duration::from_secs(30), "an empty variable counts as unset");
-    assert!(config.consumers[0].self_messages);
+    assert_eq!(config.consumers[0].self_messages, SelfMessages::All);
     assert_eq!(config.consumers[0].message_format, MessageFormat::String);
     assert_eq!(token_of(&config, "new"), "from-outside");
 }

@@ -11,6 +11,7 @@ mod stage;
 
 use onebot_gateway::config::Config;
 use onebot_gateway::hub::LinkState;
+use onebot_gateway::policy::events::SelfMessages;
 use onebot_gateway::simulator::{self, Profile, Simulator};
 use onebot_gateway::upstream::Endpoint;
 use serde_json::{Value, json};
@@ -122,7 +123,7 @@ async fn converse(expected: &Expected) {
 /// They see all events and may move files.
 fn trust_the_bots(config: &mut Config) {
     for bot in &mut config.consumers {
-        bot.self_messages = true;
+        bot.self_messages = SelfMessages::All;
         bot.actions.allow =
             Some(["*", "download_file_stream", "upload_file_stream"].map(str::to_owned).to_vec());
     }

@@ -9,25 +9,27 @@ use std::task::{Context, Poll, ready};
 
 use tower::Service;
 
-use crate::hub::{Hub, Pending, Reply};
+use crate::hub::{Hub, Pending, Reply, Sends};
 use crate::onebot::Call;
 
 /// Ready while the hub has room for calls that wait for the link.
 pub struct Dispatch {
     hub: Arc<Hub>,
+    /// Learns what is sent, if the consumer has to know its own messages.
+    sends: Option<Arc<Sends>>,
     /// Resolves when there is room again; only there while there was none.
     room: Option<Pin<Box<dyn Future<Output = ()> + Send + Sync>>>,
 }
 
 impl Dispatch {
-    pub(super) fn new(hub: Arc<Hub>) -> Self {
-        Self { hub, room: None }
+    pub(super) fn new(hub: Arc<Hub>, sends: Option<Arc<Sends>>) -> Self {
+        Self { hub, sends, room: None }
     }
 }
 
 impl Clone for Dispatch {
     fn clone(&self) -> Self {
-        Self::new(Arc::clone(&self.hub))
+        Self::new(Arc::clone(&self.hub), self.sends.clone())
     }
 }
 
@@ -53,7 +55,7 @@ impl Service<Call> for Dispatch {
     }
 
     fn call(&mut self, call: Call) -> Dispatched {
-        Dispatched(self.hub.dispatch(call))
+        Dispatched(self.hub.dispatch(call, self.sends.as_ref()))
     }
 }
 

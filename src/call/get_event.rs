@@ -17,10 +17,9 @@ use tokio_util::sync::CancellationToken;
 use tower::{Layer, Service};
 
 use super::CallService;
-use crate::hub::{Hub, Outcome, Reply};
+use crate::hub::{Hold, Hub, Outcome, Reply, Selection};
 use crate::journal::{Cursor, Run, Seq};
 use crate::onebot::{Call, MessageFormat, Retcode};
-use crate::policy::events::EventRules;
 use crate::telemetry::metrics::ConsumerMetrics;
 
 /// The action, without suffix.
@@ -43,12 +42,12 @@ pub(super) struct GetEventLayer(Arc<Polls>);
 impl GetEventLayer {
     pub(super) fn new(
         hub: Arc<Hub>,
-        rules: EventRules,
+        selection: Selection,
         format: MessageFormat,
         metrics: Arc<ConsumerMetrics>,
         drain: CancellationToken,
     ) -> Self {
-        Self(Arc::new(Polls { hub, rules, format, metrics, drain, places: Mutex::default() }))
+        Self(Arc::new(Polls { hub, selection, format, metrics, drain, places: Mutex::default() }))
     }
 }
 
@@ -133,7 +132,7 @@ impl Question {
 #[derive(Debug)]
 struct Polls {
     hub: Arc<Hub>,
-    rules: EventRules,
+    selection: Selection,
     format: MessageFormat,
     metrics: Arc<ConsumerMetrics>,
     /// Nobody is kept waiting from then on.
@@ -154,21 +153,28 @@ impl Polls {
         let mut end = self.hub.journal().watch();
         loop {
             let now = Instant::now();
-            let (events, next) = self.take(&key, now);
+            let (events, next, hold) = self.take(&key, now);
             if !events.is_empty() || now >= deadline {
                 return Reply::own(&["[", &events.join(","), "]"].concat());
             }
+            let moved = async {
+                match hold {
+                    Some(mut hold) => hold.over().await,
+                    // Fails only when the journal is gone.
+                    None => drop(end.wait_for(|end| *end > next).await),
+                }
+            };
             tokio::select! {
                 biased;
                 () = self.drain.cancelled() => return Reply::own("[]"),
                 // In time or not: there is something to read, or the next look is the last.
-                _ = timeout_at(deadline, end.wait_for(|end| *end > next)) => {}
+                _ = timeout_at(deadline, moved) => {}
             }
         }
     }
 
-    /// Moves the place of `key` over the events it gets, and says where it is then.
-    fn take(&self, key: &str, now: Instant) -> (Vec<String>, Seq) {
+    /// Moves the place of `key` over the events it gets, and says where it is then and what holds it there.
+    fn take(&self, key: &str, now: Instant) -> (Vec<String>, Seq, Option<Hold>) {
         let mut places = self.places();
         places.retain(|_, place| now.saturating_duration_since(place.used) < IDLE);
         if places.len() >= KEYS && !places.contains_key(key) {
@@ -180,21 +186,24 @@ impl Polls {
         let place = places.entry(key.to_owned()).or_insert_with(start);
         place.used = now;
         let (mut events, mut bytes, mut runs) = (Vec::new(), 0, Vec::<Run>::new());
-        while events.len() < EVENTS && bytes < BYTES && place.cursor.next() < journal.end() {
+        let mut hold = None;
+        while hold.is_none() && events.len() < EVENTS && bytes < BYTES && place.cursor.next() < journal.end()
+        {
             let up_to = place.cursor.next().plus(EVENTS - events.len());
-            let missed = journal.read(&mut place.cursor, up_to, BYTES - bytes, &mut runs);
+            let missed;
+            (missed, hold) = self.selection.read(journal, &mut place.cursor, up_to, BYTES - bytes, &mut runs);
             if missed > 0 {
                 self.metrics.missed.inc_by(missed);
                 self.metrics.gaps.inc();
             }
-            for event in runs.iter().flat_map(Run::events).filter(|event| self.rules.wants(event.head)) {
+            for event in runs.iter().flat_map(Run::events).filter(|event| self.selection.wants(*event)) {
                 bytes += event.text.len();
                 events.push(String::from_utf8_lossy(event.text).into_owned());
             }
             runs.clear();
         }
         self.metrics.delivered.inc_by(events.len() as u64);
-        (events, place.cursor.next())
+        (events, place.cursor.next(), hold)
     }
 
     fn places(&self) -> MutexGuard<'_, BTreeMap<String, Place>> {

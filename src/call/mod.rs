@@ -29,10 +29,9 @@ use self::meter::{Meter, MeterLayer};
 pub use self::rate_limited::Turns;
 use self::rate_limited::{RateLimited, RateLimitedLayer};
 use self::translate::{Translate, TranslateLayer};
-use crate::hub::{Hub, Reply};
+use crate::hub::{Hub, Reply, Selection};
 use crate::onebot::{Call, MessageFormat};
 use crate::policy::acl::ActionRules;
-use crate::policy::events::EventRules;
 use crate::telemetry::metrics::ConsumerMetrics;
 
 /// The path of one consumer's calls. Clones share its slots, rules and metrics.
@@ -57,7 +56,7 @@ pub struct Terms {
     /// What it may call.
     pub actions: ActionRules,
     /// What it gets from `get_event`.
-    pub events: EventRules,
+    pub events: Selection,
     /// How messages are written that it gets.
     pub format: MessageFormat,
     /// How many of its calls may be open.
@@ -69,6 +68,7 @@ pub struct Terms {
 pub fn caller(account: &Account, terms: Terms, metrics: &Arc<ConsumerMetrics>) -> Caller {
     let Account { hub, turns, background } = account.clone();
     let drain = background.drain.clone();
+    let sends = terms.events.sends().cloned();
     ServiceBuilder::new()
         // Outside of all that counts and refuses, so that what it sees through in the background is
         // counted with its real end, and what is refused at once is still said.
@@ -84,7 +84,7 @@ pub fn caller(account: &Account, terms: Terms, metrics: &Arc<ConsumerMetrics>) -
         // A slot can be given back, so it is taken before what cannot.
         .layer(InFlightLayer::new(terms.slots))
         .layer(GetEventLayer::new(Arc::clone(&hub), terms.events, terms.format, Arc::clone(metrics), drain))
-        .service(Dispatch::new(hub))
+        .service(Dispatch::new(hub, sends))
 }
 
 /// What every layer is.

@@ -11,6 +11,7 @@ use super::*;
 use crate::hub::{self, CallId, LinkId, Outcome, UpstreamReply};
 use crate::journal::{self, Journal, SegmentBuilder, Seq};
 use crate::onebot::{ActionName, Head, scan};
+use crate::policy::events::{EventRules, SelfMessages};
 use crate::telemetry::Metrics;
 
 const ASYNC: &str = r#"{"status":"async","retcode":1,"data":null,"message":"","wording":""}"#;
@@ -33,11 +34,11 @@ impl Stage {
         Self { account: Account { hub, turns, background: Background::default() }, link, metrics }
     }
 
-    fn caller(&self, name: &str, events: EventRules) -> Caller {
+    fn caller(&self, name: &str, self_messages: SelfMessages) -> Caller {
         let terms = Terms {
             consumer: name.to_owned(),
             actions: ActionRules::default(),
-            events,
+            events: Selection::new(EventRules { self_messages }),
             format: MessageFormat::Array,
             slots: Slots::new(1000),
         };
@@ -86,7 +87,7 @@ async fn settle() {
 #[tokio::test(start_paused = true)]
 async fn an_async_call_is_answered_at_once_and_sent_as_the_action_itself() {
     let stage = Stage::new();
-    let bot = stage.caller("bot", EventRules::default());
+    let bot = stage.caller("bot", SelfMessages::None);
     assert_eq!(call(&bot, "send_msg_async", r#"{"message":"x"}"#).await.text, ASYNC);
     settle().await;
     let [(id, action)] = &stage.sent()[..] else { panic!("one call") };
@@ -101,7 +102,7 @@ async fn an_async_call_is_answered_at_once_and_sent_as_the_action_itself() {
 #[tokio::test(start_paused = true)]
 async fn a_suffix_does_not_swallow_a_refusal() {
     let stage = Stage::new();
-    let bot = stage.caller("bot", EventRules::default());
+    let bot = stage.caller("bot", SelfMessages::None);
     for action in ["get_cookies_async", "get_cookies_rate_limited", "get_cookies_async_rate_limited"] {
         assert_eq!(
             call(&bot, action, "{}").await.refused,
@@ -116,7 +117,7 @@ async fn a_suffix_does_not_swallow_a_refusal() {
 #[tokio::test(start_paused = true)]
 async fn rate_limited_calls_of_an_account_go_up_in_order_and_half_a_second_apart() {
     let stage = Stage::new();
-    let (one, two) = (stage.caller("one", EventRules::default()), stage.caller("two", EventRules::default()));
+    let (one, two) = (stage.caller("one", SelfMessages::None), stage.caller("two", SelfMessages::None));
     for (bot, action) in
         [(&one, "send_msg"), (&one, "send_like"), (&two, "delete_msg"), (&one, "set_group_ban")]
     {
@@ -136,7 +137,7 @@ async fn rate_limited_calls_of_an_account_go_up_in_order_and_half_a_second_apart
 #[tokio::test(start_paused = true)]
 async fn a_full_line_is_said_and_plain_calls_pass_it() {
     let stage = Stage::new();
-    let bot = stage.caller("bot", EventRules::default());
+    let bot = stage.caller("bot", SelfMessages::None);
     // The first does not wait.
     for _ in 0..=Turns::WAITING {
         assert_eq!(call(&bot, "send_like_rate_limited", "{}").await.text, ASYNC);
@@ -164,8 +165,8 @@ async fn a_full_line_is_said_and_plain_calls_pass_it() {
 #[tokio::test(start_paused = true)]
 async fn get_event_starts_at_now_and_gives_each_event_once_to_each_key() {
     let stage = Stage::new();
-    let bot = stage.caller("bot", EventRules::default());
-    let other = stage.caller("other", EventRules::default());
+    let bot = stage.caller("bot", SelfMessages::None);
+    let other = stage.caller("other", SelfMessages::None);
     stage.happen(&[r#"{"n":0}"#]);
     assert_eq!(events(&bot, "a").await, "[]");
     assert_eq!(events(&other, "a").await, "[]");
@@ -180,7 +181,7 @@ async fn get_event_starts_at_now_and_gives_each_event_once_to_each_key() {
 #[tokio::test(start_paused = true)]
 async fn get_event_waits_for_an_event_the_bot_wants_and_no_longer_than_asked() {
     let stage = Stage::new();
-    let bot = stage.caller("bot", EventRules::default());
+    let bot = stage.caller("bot", SelfMessages::None);
     events(&bot, "a").await;
     let started = Instant::now();
     let reply = call(&bot, "get_event", r#"{"key":"a","timeout":"2000"}"#).await;
@@ -204,9 +205,28 @@ async fn get_event_waits_for_an_event_the_bot_wants_and_no_longer_than_asked() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn get_event_waits_for_the_answer_that_says_whose_a_message_is() {
+    let stage = Stage::new();
+    let bot = stage.caller("bot", SelfMessages::Siblings);
+    events(&bot, "a").await;
+    let params = Bytes::from_static(b"{}");
+    let mut sender = bot.clone();
+    let _open = sender.ready().await.unwrap().call(Call { action: ActionName::new("send_msg"), params });
+    let [(id, _)] = &stage.sent()[..] else { panic!("one call") };
+    stage.happen(&[r#"{"post_type":"message_sent","message_id":1}"#, r#"{"n":1}"#]);
+    assert_eq!(events(&bot, "a").await, "[]");
+    let poll = async { data(&call(&bot, "get_event", r#"{"key":"a","timeout":60000}"#).await) };
+    let answer = async {
+        settle().await;
+        stage.answer(*id, true);
+    };
+    assert_eq!(tokio::join!(poll, answer).0, r#"[{"n":1}]"#);
+}
+
+#[tokio::test(start_paused = true)]
 async fn get_event_gives_a_hundred_at_most_and_tells_no_event_twice() {
     let stage = Stage::new();
-    let bot = stage.caller("bot", EventRules { self_messages: true });
+    let bot = stage.caller("bot", SelfMessages::All);
     events(&bot, "a").await;
     let numbered: Vec<String> = (0..250).map(|n| format!("{n}")).collect();
     for n in &numbered {
@@ -224,7 +244,7 @@ async fn get_event_gives_a_hundred_at_most_and_tells_no_event_twice() {
 #[tokio::test(start_paused = true)]
 async fn idle_keys_are_forgotten_and_their_number_is_bounded() {
     let stage = Stage::new();
-    let bot = stage.caller("bot", EventRules::default());
+    let bot = stage.caller("bot", SelfMessages::None);
     events(&bot, "old").await;
     for n in 0..100 {
         advance(Duration::from_millis(1)).await;
@@ -240,7 +260,7 @@ async fn idle_keys_are_forgotten_and_their_number_is_bounded() {
 #[tokio::test(start_paused = true)]
 async fn get_event_says_what_it_does_not_understand() {
     let stage = Stage::new();
-    let bot = stage.caller("bot", EventRules::default());
+    let bot = stage.caller("bot", SelfMessages::None);
     for (params, named) in [
         ("{}", "$.key"),
         (r#"{"key":{}}"#, "$.key"),

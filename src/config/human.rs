@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 
+use crate::policy::events::SelfMessages;
+
 /// A time such as `500ms`, `10s`, `10m` or `1h`, up to 365 days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Interval(pub(super) Duration);
@@ -28,6 +30,10 @@ impl Count {
 /// `true` or `false`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Switch(pub(super) bool);
+
+/// Which messages of the account itself; once that was only `true` or `false`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct OwnMessages(pub(super) SelfMessages);
 
 /// A list of strings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,6 +123,24 @@ impl Human for Switch {
     }
 }
 
+impl Human for OwnMessages {
+    const EXPECTED: &str = "\"none\", \"own\", \"siblings\", \"all\", false or true";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text.trim() {
+            "none" | "false" => Ok(Self(SelfMessages::None)),
+            "own" => Ok(Self(SelfMessages::Own)),
+            "siblings" => Ok(Self(SelfMessages::Siblings)),
+            "all" | "true" => Ok(Self(SelfMessages::All)),
+            _ => Err(format!("{text:?} is not {}", Self::EXPECTED)),
+        }
+    }
+
+    fn from_boolean(value: bool) -> Result<Self, String> {
+        Ok(Self(if value { SelfMessages::All } else { SelfMessages::None }))
+    }
+}
+
 fn number_and_unit<'a>(text: &'a str, expected: &str) -> Result<(u64, &'a str), String> {
     let trimmed = text.trim();
     let digits = trimmed.find(|c: char| !c.is_ascii_digit()).unwrap_or(trimmed.len());
@@ -185,6 +209,12 @@ impl<'de> Deserialize<'de> for Count {
 }
 
 impl<'de> Deserialize<'de> for Switch {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Reading(PhantomData))
+    }
+}
+
+impl<'de> Deserialize<'de> for OwnMessages {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(Reading(PhantomData))
     }

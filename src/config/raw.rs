@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::human::{Count, Interval, List, Size, Switch};
+use super::human::{Count, Interval, List, OwnMessages, Size, Switch};
 use super::secret::RawSecret;
 
 #[derive(Default, Deserialize)]
@@ -91,7 +91,7 @@ pub(super) struct Consumer {
     pub(super) webhook: Option<Webhook>,
     pub(super) heartbeat: Option<Interval>,
     pub(super) message_format: Option<MessageFormat>,
-    pub(super) self_messages: Option<Switch>,
+    pub(super) self_messages: Option<OwnMessages>,
     pub(super) lagging: Option<Lagging>,
     pub(super) actions: Actions,
 }

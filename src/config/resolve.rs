@@ -239,7 +239,7 @@ impl Resolver<'_, '_> {
                 raw::MessageFormat::Array => MessageFormat::Array,
                 raw::MessageFormat::String => MessageFormat::String,
             }),
-            self_messages: raw.self_messages.map_or(defaults.self_messages, |switch| switch.0),
+            self_messages: raw.self_messages.map_or(defaults.self_messages, |which| which.0),
             lagging: raw.lagging.map_or(defaults.lagging, |lagging| match lagging {
                 raw::Lagging::Skip => Lagging::Skip,
                 raw::Lagging::Disconnect => Lagging::Disconnect,

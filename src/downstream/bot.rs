@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Config, Consumer, ReverseWs, Webhook};
 use crate::call::{self, Caller, Slots, Terms, caller};
-use crate::hub::Hub;
+use crate::hub::{Hub, Selection};
 use crate::policy::events::EventRules;
 use crate::telemetry::metrics::ConsumerMetrics;
 
@@ -20,7 +20,7 @@ pub struct Bot {
     /// The path of its calls, to be cloned.
     pub(super) caller: Caller,
     /// Which events it receives.
-    pub(super) events: EventRules,
+    pub(super) events: Selection,
     /// Its metrics.
     pub(super) metrics: Arc<ConsumerMetrics>,
 }
@@ -36,11 +36,11 @@ impl Bot {
         metrics: ConsumerMetrics,
     ) -> Arc<Self> {
         let metrics = Arc::new(metrics);
-        let events = EventRules { self_messages: consumer.self_messages };
+        let events = Selection::new(EventRules { self_messages: consumer.self_messages });
         let terms = Terms {
             consumer: consumer.name.clone(),
             actions: consumer.actions.clone(),
-            events,
+            events: events.clone(),
             format: consumer.message_format,
             slots: Slots::new(in_flight),
         };

@@ -28,6 +28,7 @@ use crate::net::tls::Trust;
 use crate::onebot::MessageFormat;
 use crate::policy::Secret;
 use crate::policy::acl::ActionRules;
+use crate::policy::events::SelfMessages;
 
 /// What holds for every session, from `[server]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,8 +69,8 @@ pub struct Consumer {
     pub heartbeat: Duration,
     /// How messages are written, in events and in replies.
     pub message_format: MessageFormat,
-    /// Whether the account's own messages (`message_sent`) are delivered.
-    pub self_messages: bool,
+    /// Which of the account's own messages (`message_sent`) are delivered.
+    pub self_messages: SelfMessages,
     /// What happens to a session that fell off the journal.
     pub lagging: Lagging,
     /// What it may call.
@@ -87,7 +88,7 @@ impl Consumer {
             webhook: None,
             heartbeat: Duration::from_secs(15),
             message_format: MessageFormat::default(),
-            self_messages: false,
+            self_messages: SelfMessages::default(),
             lagging: Lagging::Skip,
             actions: ActionRules::default(),
         }

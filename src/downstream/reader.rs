@@ -33,13 +33,18 @@ impl Reader {
         self.tail.moved().await;
     }
 
+    /// Whether an event that comes before `up_to` waits: what came behind it may not be written yet.
+    pub(super) fn is_held_before(&self, up_to: Seq) -> bool {
+        self.tail.is_held_before(up_to)
+    }
+
     /// Queues the events before `up_to` for the peer, as many as fit.
     ///
     /// # Errors
     /// When the session has fallen off the journal and is configured to end then.
     pub(super) fn write_events(&mut self, up_to: Seq, out: &mut Outgoing) -> Result<(), CloseReason> {
         let mut runs: Vec<Run> = Vec::new();
-        while self.tail.next() < up_to && !out.is_full() {
+        while self.tail.has_more(up_to) && !out.is_full() {
             let room = Outgoing::HIGH_WATER - out.len();
             let missed = self.tail.read(up_to, room, &mut runs);
             if missed > 0 && self.bot.consumer.lagging == Lagging::Disconnect {
@@ -54,7 +59,7 @@ impl Reader {
 
     fn write_run(&self, run: &Run, out: &mut Outgoing) {
         let mut delivered = 0;
-        for part in run.filtered(|event| self.bot.events.wants(event.head)) {
+        for part in run.filtered(|event| self.bot.events.wants(event)) {
             delivered += part.len() as u64;
             match out.role() {
                 // The bytes of the journal are what goes on the wire.

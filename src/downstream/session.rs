@@ -97,8 +97,8 @@ struct Session {
     held: Option<(Call, Option<Echo>)>,
     caller: Caller,
     calls: FuturesUnordered<OpenCall>,
-    /// Answers that wait for room in `out`. No call is taken while there is none, so there are no
-    /// more of them than calls may be open; their slots are free again.
+    /// Answers that wait for room in `out`, or for an event that came before them. No call is taken
+    /// meanwhile, so there are no more of them than calls may be open; their slots are free again.
     answered: VecDeque<Answer>,
     /// Whose calls and events these are, once that is known.
     account: Option<i64>,
@@ -148,7 +148,11 @@ impl Session {
                 return CloseReason::Shutdown;
             }
             let full = self.out.is_full();
-            let may_read = !draining && !full && self.held.is_none() && self.inbox.is_empty();
+            let may_read = !draining
+                && !full
+                && self.held.is_none()
+                && self.answered.is_empty()
+                && self.inbox.is_empty();
             tokio::select! {
                 biased;
                 // First what frees memory and serves the peer.
@@ -197,7 +201,7 @@ impl Session {
 
     /// Everything that can be done without waiting: new calls go up, answers and events go out.
     fn turn(&mut self) -> Result<(), CloseReason> {
-        if !self.out.is_full() {
+        if !self.out.is_full() && self.answered.is_empty() {
             self.take_calls()?;
         }
         // The end is read before the answers are collected: an event that is visible now came
@@ -210,7 +214,10 @@ impl Session {
             }
             let next = if self.out.is_full() { None } else { self.answered.pop_front() };
             let Some(answer) = next else { break };
-            self.answer(answer)?;
+            if let Some(early) = self.answer(answer)? {
+                self.answered.push_front(early);
+                break;
+            }
         }
         match &mut self.reader {
             Some(reader) if self.answered.is_empty() => reader.write_events(end, &mut self.out),
@@ -266,16 +273,20 @@ impl Session {
         self.calls.push(OpenCall::new(answer, echo));
     }
 
-    /// Writes the next frame of an answer, behind the events that arrived before it.
-    fn answer(&mut self, answer: Answer) -> Result<(), CloseReason> {
+    /// Writes the next frame of an answer, behind the events that arrived before it. Gives it back if one
+    /// of them has to wait.
+    fn answer(&mut self, answer: Answer) -> Result<Option<Answer>, CloseReason> {
         if let Some(reader) = &mut self.reader {
             reader.write_events(answer.reply.after, &mut self.out)?;
+            if reader.is_held_before(answer.reply.after) {
+                return Ok(Some(answer));
+            }
         }
         self.push(&answer.reply.text, answer.reply.with_echo(answer.echo.as_ref()));
         if let Some(rest) = answer.rest {
             self.calls.push(OpenCall::rest(rest, answer.echo));
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Answers a frame that is not a call.

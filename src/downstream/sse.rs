@@ -147,20 +147,20 @@ impl EventStream {
             }
             let end = self.bot.hub.journal().end();
             let up_to = self.last.unwrap_or(end);
-            if self.tail.next() < up_to {
+            if self.tail.has_more(up_to) {
                 match self.read(up_to) {
                     Ok(chunk) if chunk.is_empty() => continue,
                     Ok(chunk) => return Some(chunk),
                     Err(reason) => return self.end(reason),
                 }
             }
-            if self.last.is_some() {
+            if self.last.is_some() && !self.tail.is_held_before(up_to) {
                 return self.end(CloseReason::Shutdown);
             }
             tokio::select! {
                 biased;
                 // What has happened so far is still written.
-                () = self.shutdown.drain.cancelled() => self.last = Some(self.bot.hub.journal().end()),
+                () = self.shutdown.drain.cancelled(), if self.last.is_none() => self.last = Some(self.bot.hub.journal().end()),
                 () = self.shutdown.abort.cancelled() => {}
                 () = self.tail.moved() => {}
                 _ = self.heartbeat.tick() => {
@@ -186,7 +186,7 @@ impl EventStream {
         }
         let epoch = self.bot.hub.journal().epoch();
         let mut delivered = 0;
-        for event in runs.iter().flat_map(Run::events).filter(|event| self.bot.events.wants(event.head)) {
+        for event in runs.iter().flat_map(Run::events).filter(|event| self.bot.events.wants(*event)) {
             let _ = writeln!(chunk, "id: {epoch}-{}", event.seq.0);
             push_data(&String::from_utf8_lossy(event.text), &mut chunk);
             delivered += 1;

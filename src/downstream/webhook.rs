@@ -175,9 +175,9 @@ impl Poster {
     /// now stays in the journal and nowhere else.
     fn next_wanted(&mut self, up_to: Seq) -> Option<Seq> {
         let mut runs: Vec<Run> = Vec::new();
-        while self.tail.next() < up_to {
+        while self.tail.has_more(up_to) {
             self.tail.read(self.tail.next().plus(1), usize::MAX, &mut runs);
-            let wanted = |event: &Event<'_>| self.bot.events.wants(event.head);
+            let wanted = |event: &Event<'_>| self.bot.events.wants(*event);
             if let Some(event) = runs.iter().flat_map(Run::events).find(wanted) {
                 return Some(event.seq);
             }

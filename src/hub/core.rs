@@ -7,12 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_channel::oneshot;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::Config;
-use super::reply::{Outcome, PartSender, Parts, Reply};
+use super::reply::{Outcome, PartSender, Parts, Reply, Slot};
 use crate::journal::Seq;
 use crate::onebot::reply::Retcode;
 use crate::onebot::{Call, EchoSpan};
@@ -95,22 +94,22 @@ struct Link {
 
 #[derive(Debug)]
 struct Open {
-    slot: Slot,
+    stage: Stage,
     /// How long its next frame may take.
     timeout: Duration,
     deadline: Instant,
 }
 
 #[derive(Debug)]
-enum Slot {
-    First(oneshot::Sender<Reply>),
+enum Stage {
+    First(Slot),
     Rest(PartSender),
 }
 
 #[derive(Debug)]
 struct Waiting {
     call: Call,
-    slot: oneshot::Sender<Reply>,
+    slot: Slot,
     deadline: Instant,
 }
 
@@ -140,10 +139,10 @@ impl Core {
     }
 
     /// Takes a call in. Returns whether the driver has to be woken for an earlier deadline.
-    pub(super) fn dispatch(&mut self, call: Call, slot: oneshot::Sender<Reply>, now: Instant) -> bool {
+    pub(super) fn dispatch(&mut self, call: Call, slot: Slot, now: Instant) -> bool {
         if self.draining {
             let message = "the gateway is shutting down; send the call again after it is back";
-            answer(slot, Reply::refusal(Retcode::Overloaded, Outcome::Overloaded, message));
+            slot.answer(Reply::refusal(Retcode::Overloaded, Outcome::Overloaded, message));
             return false;
         }
         if self.link.as_ref().is_some_and(|link| link.proven) {
@@ -157,15 +156,9 @@ impl Core {
     }
 
     /// Sends a call of the gateway itself over an unproven link.
-    pub(super) fn probe(
-        &mut self,
-        link: LinkId,
-        call: Call,
-        slot: oneshot::Sender<Reply>,
-        now: Instant,
-    ) -> bool {
+    pub(super) fn probe(&mut self, link: LinkId, call: Call, slot: Slot, now: Instant) -> bool {
         if !self.is_current(link) {
-            answer(slot, self.down_reply());
+            slot.answer(self.down_reply());
             return false;
         }
         let deadline = self.send(call, slot, now);
@@ -195,7 +188,7 @@ impl Core {
         for Waiting { call, slot, .. } in std::mem::take(&mut self.waiting) {
             self.queued_bytes = self.queued_bytes.saturating_sub(call.params.len());
             // Nobody waits for it any more, and it was never sent: it must not happen now.
-            if slot.is_canceled() {
+            if slot.is_abandoned() {
                 continue;
             }
             self.send(call, slot, now);
@@ -277,7 +270,7 @@ impl Core {
     pub(super) fn expire(&mut self, now: Instant, metrics: &LinkMetrics) -> Instant {
         while let Some(late) = self.waiting.pop_front_if(|waiting| waiting.deadline <= now) {
             self.queued_bytes = self.queued_bytes.saturating_sub(late.call.params.len());
-            answer(late.slot, self.down_reply());
+            late.slot.answer(self.down_reply());
         }
         let overdue: BTreeSet<CallId> =
             self.pending.iter().filter(|(_, open)| open.deadline <= now).map(|(id, _)| *id).collect();
@@ -309,7 +302,7 @@ impl Core {
         }
         self.queued_bytes = 0;
         for waiting in std::mem::take(&mut self.waiting) {
-            answer(waiting.slot, refusal("the gateway is shutting down; the call was not sent"));
+            waiting.slot.answer(refusal("the gateway is shutting down; the call was not sent"));
         }
         for (id, open) in std::mem::take(&mut self.pending) {
             self.give_up(id);
@@ -348,14 +341,14 @@ impl Core {
     }
 
     /// Hands a call to the link and returns its deadline.
-    fn send(&mut self, call: Call, slot: oneshot::Sender<Reply>, now: Instant) -> Instant {
+    fn send(&mut self, call: Call, slot: Slot, now: Instant) -> Instant {
         let timeout = self.timeout(&call);
         let deadline = now + timeout;
         let Some(link) = &mut self.link else { return deadline };
         let id = CallId(self.next_call);
         self.next_call += 1;
         self.queued_bytes += call.params.len();
-        self.pending.insert(id, Open { slot: Slot::First(slot), timeout, deadline });
+        self.pending.insert(id, Open { stage: Stage::First(slot), timeout, deadline });
         link.outbox.push_back((id, call));
         link.wake.notify_one();
         deadline
@@ -370,16 +363,18 @@ impl Core {
     /// A frame with more to come: the call stays open, and its deadline starts anew.
     fn complete_part(&mut self, id: CallId, mut reply: Reply, now: Instant) -> Result<(), OddFrame> {
         let Some(mut open) = self.pending.remove(&id) else { return Err(self.verdict_on_unasked(id)) };
-        open.slot = match open.slot {
-            Slot::First(slot) => {
+        open.stage = match open.stage {
+            Stage::First(slot) => {
                 let (sender, parts) = Parts::new();
                 reply.rest = Some(parts);
-                slot.send(reply).map_err(|_| OddFrame::Abandoned)?;
-                Slot::Rest(sender)
+                if !slot.answer(reply) {
+                    return Err(OddFrame::Abandoned);
+                }
+                Stage::Rest(sender)
             }
-            Slot::Rest(sender) => {
+            Stage::Rest(sender) => {
                 sender.send(reply, self.config.queue_bytes).map_err(|()| OddFrame::Abandoned)?;
-                Slot::Rest(sender)
+                Stage::Rest(sender)
             }
         };
         open.deadline = now + open.timeout;
@@ -432,20 +427,19 @@ impl Core {
 impl Open {
     /// Gives the asker the last frame; `false` if it is gone.
     fn finish(self, reply: Reply) -> bool {
-        match self.slot {
-            Slot::First(slot) => answer(slot, reply),
-            Slot::Rest(parts) => parts.finish(reply),
+        match self.stage {
+            Stage::First(slot) => slot.answer(reply),
+            Stage::Rest(parts) => parts.finish(reply),
         }
     }
 }
 
-fn answer(slot: oneshot::Sender<Reply>, reply: Reply) -> bool {
-    slot.send(reply).is_ok()
-}
-
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
+    use crate::hub::Pending;
     use crate::onebot::ActionName;
     use crate::telemetry::Metrics;
 
@@ -457,19 +451,17 @@ mod tests {
         let link = core.open_link(Arc::default(), "");
         core.prove_link(link, now);
         let call = Call { action: ActionName::new("send_msg"), params: Bytes::from_static(b"{}") };
-        let (sent, mut sent_answer) = oneshot::channel();
-        let (unsent, mut unsent_answer) = oneshot::channel();
+        let (sent, sent_answer) = Pending::new(None);
+        let (unsent, unsent_answer) = Pending::new(None);
         let mut calls = Vec::new();
         core.dispatch(call.clone(), sent, now);
         assert!(core.take_calls(link, 1, &mut calls));
         core.dispatch(call, unsent, now);
 
         core.expire(now + Duration::from_secs(31), &metrics);
-        let text = |answer: &mut oneshot::Receiver<Reply>| {
-            String::from_utf8(answer.try_recv().unwrap().unwrap().text.to_vec()).unwrap()
-        };
-        assert!(text(&mut sent_answer).contains("may still do"));
-        assert!(text(&mut unsent_answer).contains("was not sent"));
+        let text = |answer: Pending| String::from_utf8(answer.now_or_never().unwrap().text.to_vec()).unwrap();
+        assert!(text(sent_answer).contains("may still do"));
+        assert!(text(unsent_answer).contains("was not sent"));
         assert!(core.take_calls(link, usize::MAX, &mut calls));
         assert_eq!((calls.len(), core.open_calls(), core.queued_bytes), (1, 0, 0));
     }

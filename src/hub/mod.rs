@@ -6,6 +6,8 @@
 mod attach;
 mod core;
 mod reply;
+mod selection;
+mod sends;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,6 +21,8 @@ pub use self::attach::Attachment;
 use self::core::Core;
 pub use self::core::{CallId, LinkId, UpstreamReply};
 pub use self::reply::{Outcome, Parts, Pending, Reply};
+pub use self::selection::{Hold, Selection};
+pub use self::sends::Sends;
 use crate::journal::Journal;
 use crate::onebot::Call;
 use crate::telemetry::metrics::LinkMetrics;
@@ -190,9 +194,11 @@ impl Hub {
 /// What consumers do.
 impl Hub {
     /// Sends a call up, or lets it wait for the link. The answer comes whatever happens. Calls
-    /// reach LLOneBot in the order in which this is called.
-    pub fn dispatch(&self, call: Call) -> Pending {
-        let (slot, pending) = Pending::new();
+    /// reach LLOneBot in the order in which this is called. If the call puts a message into a
+    /// chat, `sends` learns which, even when nobody waits for the answer any more.
+    pub fn dispatch(&self, call: Call, sends: Option<&Arc<Sends>>) -> Pending {
+        let sends = sends.filter(|_| call.action.entry().is_some_and(|action| action.sends));
+        let (slot, pending) = Pending::new(sends.map(|sends| sends.begin(self.journal.end())));
         let mut core = self.core();
         if core.dispatch(call, slot, Instant::now()) {
             self.deadline_moved.notify_one();
@@ -240,7 +246,7 @@ impl Hub {
 
     /// A call of the gateway itself, sent also while the link is unproven.
     pub fn probe(&self, link: LinkId, call: Call) -> Pending {
-        let (slot, pending) = Pending::new();
+        let (slot, pending) = Pending::new(None);
         let mut core = self.core();
         if core.probe(link, call, slot, Instant::now()) {
             self.deadline_moved.notify_one();

@@ -11,6 +11,7 @@ use futures_channel::oneshot;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::coop::unconstrained;
 
+use super::sends::Sending;
 use crate::journal::Seq;
 use crate::onebot::reply::{Retcode, deferred, failed, ok};
 use crate::onebot::{Echo, EchoSpan, Spliced, splice};
@@ -148,9 +149,33 @@ impl PartSender {
 pub struct Pending(oneshot::Receiver<Reply>);
 
 impl Pending {
-    pub(super) fn new() -> (oneshot::Sender<Reply>, Self) {
-        let (slot, pending) = oneshot::channel();
-        (slot, Self(pending))
+    /// With the slot that is to be answered; `sending` learns what the call has sent, if it sends.
+    pub(super) fn new(sending: Option<Sending>) -> (Slot, Self) {
+        let (reply, pending) = oneshot::channel();
+        (Slot { reply, sending }, Self(pending))
+    }
+}
+
+/// Where the answer to one call goes.
+#[derive(Debug)]
+pub(super) struct Slot {
+    reply: oneshot::Sender<Reply>,
+    sending: Option<Sending>,
+}
+
+impl Slot {
+    /// Gives the answer out; `false` if the asker is gone.
+    pub(super) fn answer(self, reply: Reply) -> bool {
+        // First, so that whoever reads on because of the answer finds it noted.
+        if let Some(sending) = self.sending {
+            sending.answered(&reply.text);
+        }
+        self.reply.send(reply).is_ok()
+    }
+
+    /// Whether nobody waits for the answer any more.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.reply.is_canceled()
     }
 }
 

@@ -35,11 +35,8 @@ async fn clause_2_all_transports_may_be_on_at_the_same_time() {
     let (webhook, url) = (endpoint.webhook(), server.url());
     let stage = Stage::set(onebot_gateway::simulator::Profile::Llonebot, |config| {
         config.consumers[0].webhook = Some(webhook);
-        config.consumers[0].reverse_ws = Some(ReverseWs {
-            url,
-            trust: onebot_gateway::net::tls::Trust::default(),
-            max_backoff: std::time::Duration::from_millis(50),
-        });
+        config.consumers[0].reverse_ws =
+            vec![ReverseWs { max_backoff: std::time::Duration::from_millis(50), ..ReverseWs::new(url) }];
     })
     .await;
     let mut forward = stage.bot().await;

@@ -5,7 +5,6 @@ use std::time::Duration;
 use http::HeaderMap;
 use onebot_gateway::downstream::ReverseWs;
 use onebot_gateway::net::Target;
-use onebot_gateway::net::tls::Trust;
 use onebot_gateway::simulator::Profile;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -44,7 +43,7 @@ async fn dialling(server: &BotServer) -> Stage {
     let url = server.url();
     Stage::set(Profile::Llonebot, |config| {
         config.consumers[0].reverse_ws =
-            Some(ReverseWs { url, trust: Trust::default(), max_backoff: Duration::from_millis(50) });
+            vec![ReverseWs { max_backoff: Duration::from_millis(50), ..ReverseWs::new(url) }];
     })
     .await
 }

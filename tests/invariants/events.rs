@@ -3,6 +3,7 @@
 use futures_util::future::join_all;
 use onebot_gateway::downstream::Channel;
 use onebot_gateway::net::websocket::Role;
+use onebot_gateway::policy::events::SelfMessages;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::time::{Duration, sleep};
@@ -120,7 +121,8 @@ async fn own_messages_reach_only_those_who_asked_for_them() {
     let gateway = Gateway::new();
     let (mut upstream, _link) = gateway.link_by_hand().await;
     let mut without = gateway.attach(&gateway.consumer("without"));
-    let mut with = gateway.attach(&gateway.consumer_with("with", |consumer| consumer.self_messages = true));
+    let mut with =
+        gateway.attach(&gateway.consumer_with("with", |consumer| consumer.self_messages = SelfMessages::All));
     without.meta().await;
     with.meta().await;
     let own = |text: &str| event(text).replace(r#""post_type":"message""#, r#""post_type":"message_sent""#);

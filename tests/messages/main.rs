@@ -8,4 +8,5 @@
 )]
 
 mod formats;
+mod own_messages;
 mod stage;

@@ -111,6 +111,24 @@ impl Peer {
         }
     }
 
+    /// The next `count` frames, each by the field that tells it: `message_id` or `echo`.
+    pub(crate) async fn hear_ids(&mut self, count: usize) -> Vec<i64> {
+        let mut ids = Vec::new();
+        for _ in 0..count {
+            let frame: Value = serde_json::from_str(&self.hear().await).unwrap();
+            let id = frame.get("message_id").or_else(|| frame.get("echo")).and_then(Value::as_i64);
+            ids.push(id.unwrap_or_else(|| panic!("neither event nor reply: {frame}")));
+        }
+        ids
+    }
+
+    /// Waits on the clock for `time` and finds that nothing was said.
+    pub(crate) async fn hears_nothing_for(&mut self, time: Duration) {
+        if let Ok(text) = timeout(time, self.hear()).await {
+            panic!("heard {text}");
+        }
+    }
+
     /// For the upstream: the gateway's echo of the next call of `action`; its own questions are skipped.
     pub(crate) async fn call_of(&mut self, action: &str) -> Value {
         loop {
