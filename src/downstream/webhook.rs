@@ -146,7 +146,8 @@ impl Poster {
             {
                 posts.push(post(endpoint, Item::Event(seq), self.self_id));
             }
-            if last.is_some() && posts.is_empty() {
+            let held = self.tail.is_held_before(up_to);
+            if last.is_some() && posts.is_empty() && !held {
                 return;
             }
             tokio::select! {
@@ -160,7 +161,7 @@ impl Poster {
                     }
                 }
                 () = self.shutdown.drain.cancelled(), if last.is_none() => last = Some(self.bot.hub.journal().end()),
-                () = self.tail.moved(), if !self.idle.is_empty() && last.is_none() => {}
+                () = self.tail.moved(), if !self.idle.is_empty() && (last.is_none() || held) => {}
                 () = tick(&mut self.heartbeat), if !self.idle.is_empty() && last.is_none() => {
                     if let Some(endpoint) = self.idle.pop() {
                         let beat = self.beat();

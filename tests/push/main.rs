@@ -10,6 +10,7 @@
 
 mod calls;
 mod endpoint;
+mod own_messages;
 mod roles;
 mod sse;
 mod stage;

@@ -50,8 +50,17 @@ impl Stage {
         Self { gateway, llonebot, connections: JoinSet::new() }
     }
 
-    /// Sends one request on a connection of its own; the token is added.
+    /// Sends one request on a connection of its own and waits for the head of the answer.
     pub(crate) async fn send(&mut self, request: Request<Full<Bytes>>) -> Response<Incoming> {
+        let response = self.begin(request).await;
+        patiently(response).await
+    }
+
+    /// Sends one request on a connection of its own; the token is added. Resolves to its future answer.
+    pub(crate) async fn begin(
+        &mut self,
+        request: Request<Full<Bytes>>,
+    ) -> impl Future<Output = Response<Incoming>> + use<> {
         let socket = TcpStream::connect(self.gateway.address()).await.unwrap();
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(socket)).await.unwrap();
@@ -61,7 +70,8 @@ impl Stage {
         let (mut head, body) = request.into_parts();
         head.headers.insert("host", "gateway".parse().unwrap());
         head.headers.entry("authorization").or_insert_with(|| format!("Bearer {TOKEN}").parse().unwrap());
-        patiently(sender.send_request(Request::from_parts(head, body))).await.unwrap()
+        let response = sender.send_request(Request::from_parts(head, body));
+        async move { response.await.unwrap() }
     }
 
     pub(crate) async fn get(&mut self, path: &str) -> Response<Incoming> {
