@@ -6,4 +6,5 @@ mod connection;
 mod handshake;
 #[cfg(test)]
 mod peer;
+mod profile;
 mod reverse;
