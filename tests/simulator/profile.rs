@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::peer::{Client, call, closing, dial, exchange, in_memory, listening, next, read_head, reply};
+use crate::peer::{call, closing, dial, exchange, in_memory, listening, next, read_head, reply};
 
 fn upgrade(path: &str, headers: &str) -> String {
     format!(
@@ -132,12 +132,6 @@ async fn hearts_beat_in_their_own_time_and_words() {
     simulator.stop().await;
 }
 
-/// The frames of one call, in each one's words.
-async fn said(client: &mut Client<tokio::io::DuplexStream>, frame: &str) -> String {
-    client.send(Message::text(frame)).await.unwrap();
-    next(client).await
-}
-
 #[tokio::test(start_paused = true)]
 async fn replies_have_their_own_keys_and_echoes() {
     let call = r#"{"action":"can_send_image"}"#;
@@ -171,8 +165,10 @@ async fn replies_have_their_own_keys_and_echoes() {
         let config = Config { heartbeat: Duration::ZERO, ..Config::of(profile) };
         let config = if profile == Profile::Llonebot7 { Config::of(profile) } else { config };
         let (simulator, mut client) = in_memory(config).await;
-        assert_eq!(said(&mut client, call).await, success);
-        assert_eq!(said(&mut client, unknown).await, failure);
+        for (frame, expected) in [(call, success.as_str()), (unknown, failure)] {
+            client.send(Message::text(frame)).await.unwrap();
+            assert_eq!(next(&mut client).await, expected);
+        }
         simulator.stop().await;
     }
 }
