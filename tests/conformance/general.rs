@@ -21,6 +21,7 @@ async fn clause_1_all_data_is_utf_8() {
     let answer = stage.http("POST /send_private_msg", "", "{}").await;
     assert!(answer.head.contains("content-type: application/json"), "{}", answer.head);
 
+    assert_eq!(stage.http("POST /get_status", "", b"{\"a\":\"\xe9\"}").await.status, 400);
     // Text that is not UTF-8 ends a WebSocket (RFC 6455, 8.1).
     let latin1 = Frame::message(Bytes::from_static(b"\"\xe9\""), OpCode::Data(Data::Text), true);
     bot.send_message(Message::Frame(latin1)).await;

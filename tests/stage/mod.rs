@@ -78,7 +78,7 @@ impl Stage {
     }
 
     /// One raw HTTP exchange with the gateway as the first bot: status, head and body of the answer.
-    pub(crate) async fn http(&self, request_line: &str, headers: &str, body: &str) -> Answer {
+    pub(crate) async fn http(&self, request_line: &str, headers: &str, body: impl AsRef<[u8]>) -> Answer {
         let authorization = format!("Authorization: Bearer {}\r\n{headers}", TOKENS[0]);
         http(self.gateway.address(), request_line, &authorization, body).await
     }
@@ -295,13 +295,19 @@ impl Answer {
 }
 
 /// One exchange over a connection of its own.
-pub(crate) async fn http(gateway: SocketAddr, request_line: &str, headers: &str, body: &str) -> Answer {
+pub(crate) async fn http(
+    gateway: SocketAddr,
+    request_line: &str,
+    headers: &str,
+    body: impl AsRef<[u8]>,
+) -> Answer {
+    let body = body.as_ref();
     let length = body.len();
-    let request = format!(
-        "{request_line} HTTP/1.1\r\nHost: {gateway}\r\nConnection: close\r\n{headers}Content-Length: {length}\r\n\r\n{body}"
+    let head = format!(
+        "{request_line} HTTP/1.1\r\nHost: {gateway}\r\nConnection: close\r\n{headers}Content-Length: {length}\r\n\r\n"
     );
     let mut io = TcpStream::connect(gateway).await.unwrap();
-    io.write_all(request.as_bytes()).await.unwrap();
+    io.write_all(&[head.as_bytes(), body].concat()).await.unwrap();
     let mut answer = String::new();
     patiently(io.read_to_string(&mut answer)).await.unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").expect("a whole head");
