@@ -63,6 +63,9 @@ impl Default for Config {
     }
 }
 
+/// How long a shutdown waits for responses that were begun to leave; endless ones end by themselves.
+const FLUSH_GRACE: Duration = Duration::from_millis(500);
+
 /// A request as it arrives. Its extensions carry [`Peer`] and [`Place`].
 pub type HttpRequest = Request<Incoming>;
 /// An answer.
@@ -213,9 +216,13 @@ async fn http<I>(
             tokio::select! {
                 biased;
                 // A request that is there is answered.
-                ended = connection => ended,
-                // Half of one would hold up the shutdown for as long as its peer likes.
-                () = answering.wait() => return,
+                ended = connection.as_mut() => ended,
+                // Half of one would hold up the shutdown for as long as its peer likes. What was
+                // answered may still be on its way.
+                () = answering.wait() => match timeout(FLUSH_GRACE, connection).await {
+                    Ok(ended) => ended,
+                    Err(_) => return,
+                },
             }
         }
     };
