@@ -116,7 +116,7 @@ impl Call<'_> {
     fn get_file(&mut self, with_url: bool) -> Answer {
         let key = if self.params.get("file_id").is_some() { "file_id" } else { "file" };
         let name = self.params.text(key)?;
-        let path = format!("/root/.config/QQ/nt_data/File/{name}");
+        let path = format!("/qq/nt_data/File/{name}");
         Ok(if with_url {
             let url = "https://multimedia.nt.qq.com.cn/download?appid=1407&spec=0";
             json!({"file": path, "url": url, "file_size": "48392", "file_name": name})
