@@ -27,18 +27,17 @@ fn every_configuration_that_is_shown_loads() {
 }
 
 #[test]
-fn every_reverse_ws_of_a_framework_loads() {
+fn every_way_to_a_framework_loads() {
     for readme in READMES {
         let text = read(readme);
-        let shown: Vec<&str> = text
-            .lines()
-            .filter(|line| line.starts_with('|'))
-            .flat_map(|line| line.split('`'))
-            .filter(|code| code.starts_with("reverse_ws"))
-            .collect();
-        assert!(shown.len() >= 5, "{readme}");
-        for line in shown {
-            load(readme, &format!("{ACCOUNT}{BOT}{line}\n"));
+        let shown: Vec<&str> =
+            text.lines().filter(|line| line.starts_with('|')).flat_map(|line| line.split('`')).collect();
+        for (way, at_least) in [("reverse_ws = {", 5), ("webhook = {", 3)] {
+            let shown: Vec<&&str> = shown.iter().filter(|code| code.starts_with(way)).collect();
+            assert!(shown.len() >= at_least, "{readme}: {way}");
+            for line in shown {
+                load(readme, &format!("{ACCOUNT}{BOT}{line}\n"));
+            }
         }
     }
 }

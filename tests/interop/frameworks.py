@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -16,21 +17,35 @@ NODE = CACHE / "node"
 # The account of the simulated LLOneBot.
 SELF_ID = 2_847_190_563
 
-# Each bot: its command below bots/, and for those that are connected to, the path they serve.
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a bot is started, and how it and the gateway meet. Without a path, the bot connects to the gateway."""
+
+    command: list
+    # Where it takes a WebSocket connection.
+    reverse_ws: str | None = None
+    # Where events are posted to it; it calls by HTTP.
+    webhook: str | None = None
+
+
 BOTS = {
-    "nonebot_forward_aiohttp": (["nonebot_bot.py", "aiohttp"], None),
-    "nonebot_forward_websockets": (["nonebot_bot.py", "websockets"], None),
-    "nonebot_reverse": (["nonebot_bot.py", "fastapi"], "/onebot/v11/ws"),
-    "aiocqhttp_reverse": (["aiocqhttp_bot.py"], "/ws/"),
-    "koishi_forward": (["koishi_bot.mjs", "ws"], None),
-    "koishi_reverse": (["koishi_bot.mjs", "ws-reverse"], "/onebot"),
-    "napcat_forward": (["napcat_bot.mjs"], None),
+    "nonebot_forward_aiohttp": Kind(["nonebot_bot.py", "aiohttp"]),
+    "nonebot_forward_websockets": Kind(["nonebot_bot.py", "websockets"]),
+    "nonebot_reverse": Kind(["nonebot_bot.py", "fastapi"], reverse_ws="/onebot/v11/ws"),
+    "nonebot_http": Kind(["nonebot_bot.py", "http"], webhook="/onebot/v11/http"),
+    "aiocqhttp_reverse": Kind(["aiocqhttp_bot.py", "ws-reverse"], reverse_ws="/ws/"),
+    "aiocqhttp_http": Kind(["aiocqhttp_bot.py", "http"], webhook="/"),
+    "koishi_forward": Kind(["koishi_bot.mjs", "ws"]),
+    "koishi_reverse": Kind(["koishi_bot.mjs", "ws-reverse"], reverse_ws="/onebot"),
+    "napcat_forward": Kind(["napcat_bot.mjs"]),
 }
 
 
 def command(bot):
     """The command line that starts the bot called `bot`."""
-    script, *arguments = BOTS[bot][0]
+    script, *arguments = BOTS[bot].command
     if script.endswith(".py"):
         return [PYTHON, "-B", HERE / "bots" / script, *arguments]
     return ["node", NODE / script, *arguments]

@@ -62,7 +62,7 @@ class Scene:
         await self.llonebot.start([self._program, "simulate", *options])
 
     async def start_bot(self, bot):
-        await bot.start(f"ws://127.0.0.1:{self._gateway_port}")
+        await bot.start(f"127.0.0.1:{self._gateway_port}")
 
     def connections_to_llonebot(self):
         """Connections LLOneBot has open now, as the system counts them."""
@@ -96,10 +96,13 @@ class Scene:
             'calls.wait_for_link = "1s"',
         ]
         for bot in self.bots:
-            path = frameworks.BOTS[bot.name][1]
-            url = f"ws://127.0.0.1:{bot.port}{path}"
-            reverse = f', reverse_ws = {{ url = "{url}", max_backoff = "1s" }}' if path else ""
-            tables.append(f'consumer.{bot.name} = {{ token = "{bot.token}"{reverse} }}')
+            at, way = f"127.0.0.1:{bot.port}", ""
+            if path := bot.kind.reverse_ws:
+                way = f', reverse_ws = {{ url = "ws://{at}{path}", max_backoff = "1s" }}'
+            if path := bot.kind.webhook:
+                url = f"http://{at}{path}"
+                way = f', webhook = {{ url = "{url}", secret = "{bot.secret}", max_backoff = "1s" }}'
+            tables.append(f'consumer.{bot.name} = {{ token = "{bot.token}"{way} }}')
         return "\n".join(tables) + "\n"
 
     async def _until_linked(self, seconds=30):
@@ -198,18 +201,25 @@ class Bot(Process):
 
     def __init__(self, name, number, port):
         super().__init__(name)
+        self.kind = frameworks.BOTS[name]
         self.number = number
         self.port = port
         self.token = f"token-of-{name}"
+        self.secret = f"secret-of-{name}"
         self._ids = itertools.count(1)
         self._forget()
 
     async def start(self, gateway):
         self._forget()
-        forward = frameworks.BOTS[self.name][1] is None
-        address = {"ONEBOT_URL": gateway} if forward else {"ONEBOT_PORT": str(self.port)}
-        account = {"ONEBOT_SELF_ID": str(frameworks.SELF_ID), "ONEBOT_TOKEN": self.token}
-        await super().start(frameworks.command(self.name), **address, **account)
+        scheme = "http" if self.kind.webhook else "ws"
+        await super().start(
+            frameworks.command(self.name),
+            ONEBOT_URL=f"{scheme}://{gateway}",
+            ONEBOT_PORT=str(self.port),
+            ONEBOT_SELF_ID=str(frameworks.SELF_ID),
+            ONEBOT_TOKEN=self.token,
+            ONEBOT_SECRET=self.secret,
+        )
 
     async def do(self, what, seconds=30, **details):
         """Sends a command and returns what came of it."""
