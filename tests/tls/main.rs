@@ -9,6 +9,10 @@
 
 mod authority;
 mod dialling;
+#[path = "../push/endpoint.rs"]
+#[allow(dead_code, reason = "the suite of webhooks uses the rest")]
+mod endpoint;
 mod keys;
 mod listening;
+mod posting;
 mod stage;

@@ -72,10 +72,20 @@ pub(crate) async fn link(gateway: &Gateway, wanted: impl Fn(&LinkState) -> bool)
     state.expect("the link never came to that").unwrap().link.clone()
 }
 
+pub(crate) async fn patiently<T>(what: impl Future<Output = T>) -> T {
+    timeout(PATIENCE, what).await.expect("it takes too long")
+}
+
 /// What `/readyz` says.
 pub(crate) async fn readyz(gateway: &Gateway) -> String {
+    operator(gateway, "/readyz").await
+}
+
+/// What the operator is told at `path`.
+pub(crate) async fn operator(gateway: &Gateway, path: &str) -> String {
     let mut socket = TcpStream::connect(gateway.admin_address()).await.unwrap();
-    socket.write_all(b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    socket.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     socket.read_to_string(&mut answer).await.unwrap();
     answer
