@@ -7,7 +7,7 @@ use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
 use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited, StreamBody};
-use hyper::body::Frame;
+use hyper::body::{Body as _, Frame};
 use percent_encoding::percent_decode_str;
 use tokio::time::timeout;
 use tower::ServiceExt;
@@ -85,14 +85,15 @@ impl HttpApi {
 
     /// The whole body, within `server.max_frame` and the time one request may take to arrive.
     async fn read_body(&self, request: HttpRequest) -> Result<Bytes, Box<HttpResponse>> {
-        let limited = Limited::new(request.into_body(), self.config.max_frame);
+        let body = request.into_body();
+        // What is announced to be too large is not even begun.
+        if body.size_hint().lower() > self.config.max_frame as u64 {
+            return Err(Box::new(self.too_large()));
+        }
+        let limited = Limited::new(body, self.config.max_frame);
         match timeout(self.config.write_timeout, limited.collect()).await {
             Ok(Ok(collected)) => Ok(collected.to_bytes()),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => {
-                let message =
-                    format!("the body is larger than server.max_frame ({} bytes)", self.config.max_frame);
-                Err(Box::new(json(StatusCode::PAYLOAD_TOO_LARGE, failed(Retcode::Malformed, &message))))
-            }
+            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Box::new(self.too_large())),
             Ok(Err(error)) => {
                 Err(Box::new(refuse(Retcode::Malformed, &format!("the body could not be read: {error}"))))
             }
@@ -101,6 +102,11 @@ impl HttpApi {
                 failed(Retcode::Malformed, "the body did not arrive in time (server.write_timeout)"),
             ))),
         }
+    }
+
+    fn too_large(&self) -> HttpResponse {
+        let message = format!("the body is larger than server.max_frame ({} bytes)", self.config.max_frame);
+        json(StatusCode::PAYLOAD_TOO_LARGE, failed(Retcode::Malformed, &message))
     }
 }
 

@@ -106,6 +106,7 @@ impl EventStream {
                     );
                 }
                 Resume::NoSuchEvent => {
+                    bot.metrics.bad_frames.inc();
                     comment =
                         Some(": there is no event with this id yet; here is what happens from now on\n\n");
                 }

@@ -139,7 +139,8 @@ pub struct ConsumerMetrics {
     pub missed: IntCounter,
     /// Times that happened.
     pub gaps: IntCounter,
-    /// Frames that are not calls and were answered with an error.
+    /// Frames that are not calls and were answered with an error, HTTP requests that are neither, and ids of
+    /// events that never were.
     pub bad_frames: IntCounter,
     /// Messages in replies that could not be converted to the form it wants.
     pub unconverted: IntCounter,
@@ -381,7 +382,7 @@ impl ConsumerFamilies {
             gaps: register.counters("gaps_total", "Times a session fell off the journal", labels)?,
             bad_frames: register.counters(
                 "bad_frames_total",
-                "Frames of consumers that are not calls",
+                "Frames and HTTP requests of consumers that make no sense",
                 labels,
             )?,
             unconverted: register.counters(

@@ -87,8 +87,10 @@ async fn ids_of_the_future_of_earlier_runs_and_of_nobody_are_answered() {
         let mut events = resume(&mut stage, &id).await;
         assert!(events.next().await.unwrap().starts_with(": there is no event with this id"), "{id}");
     }
+    stage.counted(r#"onebot_gateway_bad_frames_total{consumer="bot"} 3"#).await;
     let mut events = resume(&mut stage, "1-99").await;
     assert!(events.next().await.unwrap().starts_with(": gap: this id is of an earlier run"));
+    stage.counted(r#"onebot_gateway_gaps_total{consumer="bot"} 1"#).await;
     assert_eq!(events.event().await.1, message(1));
 }
 

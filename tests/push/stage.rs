@@ -120,8 +120,12 @@ pub(crate) fn message(n: usize) -> String {
 
 /// Everything that comes back for one plain GET, without a token.
 pub(crate) async fn fetch(address: SocketAddr, path: &str) -> String {
+    exchange(address, &format!("GET {path} HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n")).await
+}
+
+/// Everything that comes back for these very bytes, until the gateway hangs up.
+pub(crate) async fn exchange(address: SocketAddr, request: &str) -> String {
     let mut socket = TcpStream::connect(address).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n");
     socket.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     patiently(socket.read_to_string(&mut answer)).await.unwrap();
