@@ -77,7 +77,8 @@ pub fn is_in_reply_to(action: &str) -> bool {
 /// Writes the messages in an answer to one of the actions [`is_in_reply_to`] knows in the form `to`.
 ///
 /// They are the data itself, its items, or the items of its `messages`; each has its content under
-/// `message`, or under `content` as in forwards and essence lists.
+/// `message`, or under `content` as in forwards and essence lists. A forward of the standard, as Lagrange
+/// gives it, is a `message` of `node` segments, which no string can hold: the content of each is converted.
 #[must_use]
 pub fn convert_reply(reply: &[u8], to: MessageFormat) -> Converted {
     let Some(data) = scan(reply).ok().and_then(|envelope| envelope.get(Key::Data)) else {
@@ -85,15 +86,28 @@ pub fn convert_reply(reply: &[u8], to: MessageFormat) -> Converted {
     };
     let mut rewriting = Rewriting::new(reply, to);
     if JsonType::of(data.of(reply)) == JsonType::Object {
-        let list = members(reply, data).find(|(name, _)| *name == b"messages");
-        match list {
-            Some((_, list)) => rewriting.messages(list),
-            None => rewriting.message(data),
+        if let Some(messages) = member(reply, data, b"messages") {
+            rewriting.messages(messages);
+        } else if let Some(nodes) =
+            member(reply, data, b"message").filter(|list| begins_with_node(reply, *list))
+        {
+            rewriting.nodes(nodes);
+        } else {
+            rewriting.message(data);
         }
     } else {
         rewriting.messages(data);
     }
     rewriting.finish()
+}
+
+fn member(text: &[u8], object: Span, wanted: &[u8]) -> Option<Span> {
+    members(text, object).find(|(name, _)| *name == wanted).map(|(_, value)| value)
+}
+
+fn begins_with_node(text: &[u8], segments: Span) -> bool {
+    let first = items(text, segments).next().and_then(|first| member(text, first, b"type"));
+    first.is_some_and(|kind| kind.of(text) == br#""node""#)
 }
 
 /// A text being written anew, from its beginning to its end.
@@ -114,6 +128,14 @@ impl<'a> Rewriting<'a> {
     fn messages(&mut self, list: Span) {
         for message in items(self.text, list) {
             self.message(message);
+        }
+    }
+
+    fn nodes(&mut self, list: Span) {
+        for node in items(self.text, list) {
+            if let Some(data) = member(self.text, node, b"data") {
+                self.message(data);
+            }
         }
     }
 

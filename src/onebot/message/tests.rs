@@ -108,6 +108,19 @@ fn replies_are_converted_wherever_their_messages_are() {
 }
 
 #[test]
+fn a_forward_of_nodes_stays_a_list_and_its_contents_are_converted() {
+    let forward = |content: &str| {
+        let node =
+            format!(r#"{{"type":"node","data":{{"user_id":"1","nickname":"a","content":{content}}}}}"#);
+        format!(r#"{{"message":[{node},{node}]}}"#)
+    };
+    let [array, string] = [r#"[{"type":"text","data":{"text":"a&b"}}]"#, r#""a&amp;b""#];
+    assert_eq!(reply(&forward(array), MessageFormat::String), (forward(string), 0));
+    assert_eq!(reply(&forward(string), MessageFormat::Array), (forward(array), 0));
+    assert_eq!(reply(&forward(array), MessageFormat::Array), (forward(array), 0));
+}
+
+#[test]
 fn one_odd_message_does_not_keep_its_neighbours_from_being_converted() {
     let data = r#"{"messages":[{"message":[7]},{"message":[]}]}"#;
     let expected = r#"{"messages":[{"message":[7]},{"message":""}]}"#;
