@@ -97,7 +97,7 @@ fn every_key_arrives() {
         [consumer.bot]
         token = "bot"
         reverse_ws = { url = "ws://bot/ws", api_url = "ws://bot/api", event_url = "ws://bot/event", max_backoff = "23s" }
-        webhook = { url = "https://bot/hook", secret = "s", timeout = "25s", concurrency = 26, attempts = 27, max_backoff = "28s", heartbeat = true }
+        webhook = { url = "https://bot/hook", secret = "any 密 text", timeout = "25s", concurrency = 26, attempts = 27, max_backoff = "28s", heartbeat = true }
         heartbeat = "24s"
         message_format = "string"
         self_messages = true
@@ -143,7 +143,7 @@ fn every_key_arrives() {
     let webhook = Webhook {
         url: Target::parse_http("https://bot/hook").unwrap(),
         trust: Trust::default(),
-        secret: Some(Secret::new("s")),
+        secret: Some(Secret::new("any 密 text")),
         timeout: seconds(25),
         concurrency: 26,
         attempts: Some(27),

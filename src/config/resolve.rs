@@ -292,7 +292,7 @@ impl Resolver<'_, '_> {
         };
         let is_tls = url.as_ref().is_some_and(Target::tls);
         let trust = self.trusts.of(&key("ca"), raw.ca, is_tls, self.report);
-        let secret = self.token(&key("secret"), raw.secret);
+        let secret = self.secret(&key("secret"), raw.secret);
         // The defaults do not depend on the address.
         let defaults = Webhook::new(Target::parse_http("http://localhost/").ok()?);
         let webhook = Webhook {
@@ -482,14 +482,21 @@ impl Resolver<'_, '_> {
         }
     }
 
+    /// A secret that is sent in a header.
     fn token(&mut self, path: &[&str], written: Option<RawSecret>) -> Option<Secret> {
+        let secret = self.secret(path, written)?;
+        if secret.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Some(secret);
+        }
+        let message = "has characters that an HTTP header cannot carry; use printable ASCII without blanks";
+        self.report.fault(path, Spot::Value, message);
+        None
+    }
+
+    fn secret(&mut self, path: &[&str], written: Option<RawSecret>) -> Option<Secret> {
         let message = match written?.fetch(self.environment) {
             Ok(Some(secret)) if secret.expose().is_empty() => {
                 "is empty; make a token with `openssl rand -hex 16`".to_owned()
-            }
-            Ok(Some(secret)) if !secret.expose().bytes().all(|byte| byte.is_ascii_graphic()) => {
-                "has characters that an HTTP header cannot carry; use printable ASCII without blanks"
-                    .to_owned()
             }
             Ok(Some(secret)) => return Some(secret),
             Ok(None) => {
