@@ -30,6 +30,8 @@ const EVENTS: usize = 100;
 const BYTES: usize = 4 << 20;
 /// Keys of one consumer, as in LLOneBot; one more takes the place of the one idle for longest.
 const KEYS: usize = 100;
+/// Bytes of a key.
+const LONGEST_KEY: usize = 256;
 /// A key that is not used for this long is forgotten, as in LLOneBot.
 const IDLE: Duration = Duration::from_mins(5);
 /// The longest wait. Shorter than [`IDLE`], so that a key somebody waits with is not forgotten.
@@ -114,6 +116,9 @@ impl Question {
             }
             Some(_) => return Err("$.key expected string: a name for this poller's place"),
         };
+        if key.len() > LONGEST_KEY {
+            return Err("$.key is too long: a name for this poller's place has at most 256 bytes");
+        }
         let millis = match params.get("timeout") {
             None | Some(Value::Null) => Some(0.0),
             Some(Value::Number(millis)) => millis.as_f64(),

@@ -261,8 +261,10 @@ async fn idle_keys_are_forgotten_and_their_number_is_bounded() {
 async fn get_event_says_what_it_does_not_understand() {
     let stage = Stage::new();
     let bot = stage.caller("bot", SelfMessages::None);
+    let long = format!(r#"{{"key":"{}"}}"#, "k".repeat(257));
     for (params, named) in [
         ("{}", "$.key"),
+        (&long, "$.key"),
         (r#"{"key":{}}"#, "$.key"),
         (r#"{"key":"a","timeout":"soon"}"#, "$.timeout"),
         (r#"{"key":"a","timeout":"NaN"}"#, "$.timeout"),

@@ -36,12 +36,18 @@ impl fmt::Debug for Call {
 ///
 /// # Errors
 ///
-/// [`Refused`] holds the reply `LLOneBot` would give; where `LLOneBot` is silent (`null`) it says so.
+/// [`Refused`] holds the reply `LLOneBot` would give; where `LLOneBot` is silent (`null`) it says so. Names and
+/// echoes larger than any that mean something are refused too: they are kept as long as their call is open, and
+/// no other bound counts them.
 pub fn parse_call(text: &Bytes) -> Result<(Call, Option<Echo>), Refused> {
     let envelope = scan(text).map_err(|malformed| Refused::malformed(text, malformed))?;
     // Copied, so that an echo kept for as long as its call is open does not keep the whole frame.
     let echo = envelope.get(Key::Echo).and_then(|span| Echo::from_raw(Bytes::copy_from_slice(span.of(text))));
     match read_call(text, &envelope) {
+        Ok(_) if echo.as_ref().is_some_and(|echo| echo.as_raw().len() > LONGEST_ECHO) => {
+            let message = format!("the echo is longer than {LONGEST_ECHO} bytes");
+            Err(Refused { echo, retcode: Retcode::Malformed, message })
+        }
         Ok(call) => Ok((call, echo)),
         Err((retcode, message)) => Err(Refused { echo, retcode, message }),
     }
@@ -52,6 +58,10 @@ fn read_call(text: &Bytes, envelope: &Envelope) -> Result<Call, (Retcode, String
     let Some(action) = name.and_then(ActionName::from_raw) else {
         return Err((Retcode::UnknownAction, NO_ACTION.to_owned()));
     };
+    if action.as_str().len() > LONGEST_NAME {
+        let message = format!("no action has a name of more than {LONGEST_NAME} bytes");
+        return Err((Retcode::UnknownAction, message));
+    }
     let params = match envelope.get(Key::Params) {
         None => Bytes::from_static(b"{}"),
         Some(span) => match JsonType::of(span.of(text)) {
@@ -65,6 +75,12 @@ fn read_call(text: &Bytes, envelope: &Envelope) -> Result<Call, (Retcode, String
     };
     Ok(Call { action, params })
 }
+
+/// Bytes of the name of an action, suffixes included.
+const LONGEST_NAME: usize = 256;
+
+/// Bytes of an echo. Frameworks send a number or an id; some put a small object there.
+const LONGEST_ECHO: usize = 64 << 10;
 
 /// What `LLOneBot` says of a frame without an action.
 const NO_ACTION: &str = "undefined API 不存在";
@@ -280,6 +296,22 @@ mod tests {
         assert!(message.starts_with("expected object but got a number"), "{message}");
         let deep = format!(r#"{{"action":"x","echo":7,"params":{}"#, "[".repeat(1000));
         assert_eq!((refused(&deep).0, refused(&deep).2.as_deref()), (1400, Some("7")));
+    }
+
+    #[test]
+    fn what_is_kept_while_a_call_is_open_is_bounded() {
+        let name = |length: usize| format!(r#"{{"action":"{}","echo":7}}"#, "x".repeat(length));
+        assert!(parse(&name(LONGEST_NAME)).is_ok());
+        let (retcode, message, echo) = refused(&name(LONGEST_NAME + 1));
+        assert_eq!((retcode, echo.as_deref()), (1404, Some("7")));
+        assert!(message.contains("256 bytes"), "{message}");
+        // An echo that is too long still comes back with the refusal.
+        let echo = |length: usize| format!("\"{}\"", "x".repeat(length - 2));
+        let call = |length: usize| format!(r#"{{"action":"get_status","echo":{}}}"#, echo(length));
+        assert!(parse(&call(LONGEST_ECHO)).is_ok());
+        let (retcode, message, found) = refused(&call(LONGEST_ECHO + 1));
+        assert_eq!((retcode, found), (1400, Some(echo(LONGEST_ECHO + 1))));
+        assert!(message.contains("65536 bytes"), "{message}");
     }
 
     #[test]
