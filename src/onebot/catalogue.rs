@@ -32,6 +32,12 @@ pub fn find(name: &str) -> Option<&'static Action> {
     }
 }
 
+/// The place of `action` among [`all`]; `None` for one that is not from there.
+#[must_use]
+pub fn row(action: &'static Action) -> Option<usize> {
+    table::ACTIONS.element_offset(action)
+}
+
 /// Four times the rows, so that most names are found, or missed, at the first look.
 const SLOT_COUNT: usize = 1024;
 
