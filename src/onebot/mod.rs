@@ -6,6 +6,7 @@
 //! | module | what it knows |
 //! |---|---|
 //! | [`envelope`] | one validating scan: which keys a frame has, where their values lie, what kind it is |
+//! | [`blockage`] | whether a failed send means that the account is muted or frozen |
 //! | [`call`] | a consumer's call, read and written anew; names of actions; why a frame is no call |
 //! | [`catalogue`] | every action: what it does, to whom, how dangerous that is |
 //! | [`close`] | every reason a connection ends, and what the peer is told |
@@ -16,6 +17,7 @@
 //! | [`reply`] | the gateway's own replies and their retcodes; stream parts |
 //! | [`signature`] | how a webhook's receiver knows an event is genuine |
 
+pub mod blockage;
 pub mod call;
 pub mod catalogue;
 pub mod close;
@@ -30,6 +32,7 @@ pub mod reply;
 pub mod signature;
 mod walk;
 
+pub use self::blockage::{Blockage, blockage};
 pub use self::call::{ActionName, Call, Refused, encode_call, parse_call};
 pub use self::close::CloseReason;
 pub use self::echo::{Echo, EchoSpan, Spliced, recover_echo, splice};

@@ -1,9 +1,12 @@
-//! Decisions as pure functions of (rule, input): who somebody is, and what they may call.
+//! Decisions as pure functions of (rule, input): who somebody is, what they may call, and how fast.
 
 pub mod acl;
 pub mod actions;
+pub mod bucket;
+pub mod budget;
 pub mod events;
 pub mod identity;
+pub mod limit;
 mod secret;
 pub mod target;
 
