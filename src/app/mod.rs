@@ -18,7 +18,7 @@ use tracing::{error, info, warn};
 
 use self::router::Router;
 use crate::admin::{Admin, AdminThread};
-use crate::call;
+use crate::call::{self, Pacer};
 use crate::config::Config;
 use crate::downstream::admission::Admission;
 use crate::downstream::http_api::HttpApi;
@@ -129,9 +129,12 @@ impl Gateway {
         };
 
         let session_config = Arc::new(config.sessions);
+        let pacer = Pacer::new(Arc::clone(&hub), &config.calls, config.pace, |limit| metrics.limit(limit));
+        let (limits, until) = (pacer.clone(), sessions.drain.clone());
+        link_tasks.spawn(supervised("limits", move || limits.clone().drive(until.clone())));
         let account = call::Account {
             hub: Arc::clone(&hub),
-            turns: call::Turns::new(config.calls.rate_limited_interval, config.calls.queue_bytes),
+            pacer: pacer.clone(),
             background: call::Background {
                 tasks: session_tasks.clone(),
                 drain: sessions.drain.clone(),

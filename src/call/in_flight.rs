@@ -46,7 +46,8 @@ impl<S> Layer<S> for InFlightLayer {
 }
 
 /// Ready while a slot is free. A session asks only once it holds a call, so an idle one keeps no
-/// slot from its siblings, and one at the cap does not read on.
+/// slot from its siblings, and one at the cap does not read on. A `_rate_limited` call, which is answered
+/// already and may be in line for long, keeps no slot from others; how many wait is bounded by `Pace`.
 #[derive(Debug)]
 pub struct InFlight<S> {
     inner: S,
@@ -73,7 +74,8 @@ impl<S: CallService> Service<Call> for InFlight<S> {
     }
 
     fn call(&mut self, call: Call) -> Self::Future {
-        Slotted { inner: self.inner.call(call), slot: self.taken.take() }
+        let slot = self.taken.take().filter(|_| !call.action.is_rate_limited());
+        Slotted { inner: self.inner.call(call), slot }
     }
 }
 

@@ -10,7 +10,7 @@ pub mod dispatch;
 pub mod get_event;
 pub mod in_flight;
 pub mod meter;
-pub mod rate_limited;
+pub mod pace;
 pub mod translate;
 
 use std::convert::Infallible;
@@ -26,8 +26,8 @@ use self::get_event::{GetEvent, GetEventLayer};
 pub use self::in_flight::Slots;
 use self::in_flight::{InFlight, InFlightLayer};
 use self::meter::{Meter, MeterLayer};
-pub use self::rate_limited::Turns;
-use self::rate_limited::{RateLimited, RateLimitedLayer};
+use self::pace::{Pace, PaceLayer};
+pub use self::pace::{Pacer, Share};
 use self::translate::{Translate, TranslateLayer};
 use crate::hub::{Hub, Reply, Selection};
 use crate::onebot::{Call, MessageFormat};
@@ -35,15 +35,15 @@ use crate::policy::acl::ActionRules;
 use crate::telemetry::metrics::ConsumerMetrics;
 
 /// The path of one consumer's calls. Clones share its slots, rules and metrics.
-pub type Caller = Deferred<Meter<Translate<Authorize<RateLimited<InFlight<GetEvent<Dispatch>>>>>>>;
+pub type Caller = Deferred<Meter<Translate<Authorize<InFlight<Pace<GetEvent<Dispatch>>>>>>>;
 
 /// What the calls of all consumers of an account have in common.
 #[derive(Debug, Clone)]
 pub struct Account {
     /// Where they go.
     pub hub: Arc<Hub>,
-    /// The turns of `_rate_limited` calls.
-    pub turns: Turns,
+    /// How fast they may go.
+    pub pacer: Pacer,
     /// Where calls that nobody waits for go on.
     pub background: Background,
 }
@@ -51,8 +51,8 @@ pub struct Account {
 /// What the calls of one consumer are bound by.
 #[derive(Debug, Clone)]
 pub struct Terms {
-    /// The consumer's name.
-    pub consumer: String,
+    /// Its name, and its part of the account's pace.
+    pub share: Share,
     /// What it may call.
     pub actions: ActionRules,
     /// What it gets from `get_event`.
@@ -66,7 +66,7 @@ pub struct Terms {
 /// The path for a consumer bound by `terms`.
 #[must_use]
 pub fn caller(account: &Account, terms: Terms, metrics: &Arc<ConsumerMetrics>) -> Caller {
-    let Account { hub, turns, background } = account.clone();
+    let Account { hub, pacer, background } = account.clone();
     let drain = background.drain.clone();
     let sends = terms.events.sends().cloned();
     ServiceBuilder::new()
@@ -78,11 +78,11 @@ pub fn caller(account: &Account, terms: Terms, metrics: &Arc<ConsumerMetrics>) -
         // Around all that may know an answer.
         .layer(TranslateLayer::new(terms.format, Arc::clone(metrics)))
         // Before anything is taken: a refused call costs neither a slot nor a token.
-        .layer(AuthorizeLayer::new(&terms.consumer, terms.actions))
-        // Before the slot, which a call that only waits for its turn must not keep from others.
-        .layer(RateLimitedLayer::new(turns, drain.clone()))
+        .layer(AuthorizeLayer::new(&terms.share.consumer, terms.actions))
         // A slot can be given back, so it is taken before what cannot.
         .layer(InFlightLayer::new(terms.slots))
+        // The last that may refuse: what a call takes from a limit is gone.
+        .layer(PaceLayer::new(pacer, &terms.share))
         .layer(GetEventLayer::new(Arc::clone(&hub), terms.events, terms.format, Arc::clone(metrics), drain))
         .service(Dispatch::new(hub, sends))
 }

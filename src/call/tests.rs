@@ -25,18 +25,24 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
+        Self::with(pace::Config::default())
+    }
+
+    fn with(pace: pace::Config) -> Self {
         let metrics = Metrics::new().unwrap();
         let journal = Journal::new(journal::Config { events: 1000, ..Default::default() }, metrics.journal());
         let hub = Hub::new("main", None, hub::Config::default(), journal, metrics.link("main"));
         let link = hub.link_opened(Arc::new(Notify::new()));
         hub.link_proven(link, 10_001).unwrap();
-        let turns = Turns::new(Duration::from_millis(500), 1 << 20);
-        Self { account: Account { hub, turns, background: Background::default() }, link, metrics }
+        let background = Background::default();
+        let pacer = Pacer::new(Arc::clone(&hub), &hub::Config::default(), pace, |limit| metrics.limit(limit));
+        background.tasks.spawn(pacer.clone().drive(background.drain.clone()));
+        Self { account: Account { hub, pacer, background }, link, metrics }
     }
 
     fn caller(&self, name: &str, self_messages: SelfMessages) -> Caller {
         let terms = Terms {
-            consumer: name.to_owned(),
+            share: Share { consumer: name.to_owned(), weight: 1, daily: Vec::new() },
             actions: ActionRules::default(),
             events: Selection::new(EventRules { self_messages }),
             format: MessageFormat::Array,
@@ -92,10 +98,10 @@ async fn an_async_call_is_answered_at_once_and_sent_as_the_action_itself() {
     settle().await;
     let [(id, action)] = &stage.sent()[..] else { panic!("one call") };
     assert_eq!(action, "send_msg");
-    assert_eq!(stage.account.background.tasks.len(), 1);
+    assert_eq!(stage.account.background.tasks.len(), 2);
     stage.answer(*id, false);
     settle().await;
-    assert_eq!(stage.account.background.tasks.len(), 0);
+    assert_eq!(stage.account.background.tasks.len(), 1);
     assert!(stage.counted(r#"onebot_gateway_calls_total{class="write",consumer="bot",outcome="failed"} 1"#));
 }
 
@@ -115,7 +121,7 @@ async fn a_suffix_does_not_swallow_a_refusal() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn rate_limited_calls_of_an_account_go_up_in_order_and_half_a_second_apart() {
+async fn rate_limited_calls_go_up_half_a_second_apart_by_turns_and_in_order_of_each_consumer() {
     let stage = Stage::new();
     let (one, two) = (stage.caller("one", SelfMessages::None), stage.caller("two", SelfMessages::None));
     for (bot, action) in
@@ -123,7 +129,7 @@ async fn rate_limited_calls_of_an_account_go_up_in_order_and_half_a_second_apart
     {
         assert_eq!(call(bot, &format!("{action}_rate_limited"), "{}").await.text, ASYNC);
     }
-    for action in ["send_msg", "send_like", "delete_msg", "set_group_ban"] {
+    for action in ["send_msg", "delete_msg", "send_like", "set_group_ban"] {
         settle().await;
         let sent: Vec<String> = stage.sent().into_iter().map(|(_, action)| action).collect();
         assert_eq!(sent, [action]);
@@ -139,7 +145,7 @@ async fn a_full_line_is_said_and_plain_calls_pass_it() {
     let stage = Stage::new();
     let bot = stage.caller("bot", SelfMessages::None);
     // The first does not wait.
-    for _ in 0..=Turns::WAITING {
+    for _ in 0..=1024 {
         assert_eq!(call(&bot, "send_like_rate_limited", "{}").await.text, ASYNC);
     }
     let refused = call(&bot, "send_like_rate_limited", "{}").await;

@@ -16,6 +16,13 @@ pub(super) struct Interval(pub(super) Duration);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Size(pub(super) usize);
 
+/// How often, such as `30/1m` or `1/2s`: a number of times in a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Rate {
+    pub(super) times: u32,
+    pub(super) each: Duration,
+}
+
 /// A whole number that is not negative.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Count(pub(super) u64);
@@ -96,6 +103,29 @@ impl Human for Size {
 
     fn from_number(number: i64) -> Result<Self, String> {
         Err(format!("{number} has no unit; write \"{number} B\" or \"{number} MiB\""))
+    }
+}
+
+impl Human for Rate {
+    const EXPECTED: &str = "a number of calls in a time, such as \"30/1m\" or \"1/2s\"";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        let parts = text.split_once('/').map(|(times, each)| (times.trim().parse().ok(), each.trim()));
+        let (Some(times), each) = parts.ok_or_else(|| format!("{text:?} is not {}", Self::EXPECTED))? else {
+            return Err(format!("{text:?} is not {}", Self::EXPECTED));
+        };
+        // `30/m` is one minute.
+        let each =
+            if each.starts_with(|c: char| c.is_ascii_alphabetic()) { &*format!("1{each}") } else { each };
+        let Interval(each) = Interval::from_text(each).map_err(|problem| format!("{text:?}: {problem}"))?;
+        if times == 0 || each.is_zero() {
+            return Err(format!("{text:?} would let nothing through; to forbid actions, use actions.deny"));
+        }
+        Ok(Self { times, each })
+    }
+
+    fn from_number(number: i64) -> Result<Self, String> {
+        Err(format!("{number} says not in which time; write \"{number}/1m\""))
     }
 }
 
@@ -196,6 +226,12 @@ impl<'de> Deserialize<'de> for Interval {
     }
 }
 
+impl<'de> Deserialize<'de> for Rate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Reading(PhantomData))
+    }
+}
+
 impl<'de> Deserialize<'de> for Size {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(Reading(PhantomData))
@@ -273,6 +309,19 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(Size::from_text(text), Ok(Size(expected)), "{text}");
+        }
+    }
+
+    #[test]
+    fn rates() {
+        let minute = Duration::from_mins(1);
+        for (text, times, each) in
+            [("30/1m", 30, minute), ("30/m", 30, minute), (" 1 / 2s ", 1, Duration::from_secs(2))]
+        {
+            assert_eq!(Rate::from_text(text), Ok(Rate { times, each }), "{text}");
+        }
+        for text in ["30", "x/1m", "0/1m", "1/0s", "1/5", "-1/1m", "1/1m/2", ""] {
+            assert!(Rate::from_text(text).is_err(), "{text}");
         }
     }
 

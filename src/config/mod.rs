@@ -7,6 +7,7 @@
 
 mod exposure;
 mod human;
+mod limits;
 mod problem;
 mod raw;
 mod read;
@@ -22,7 +23,7 @@ use std::time::Duration;
 
 pub use problem::{Location, Problem, Problems};
 
-use crate::{admin, downstream, hub, journal, net, telemetry, upstream};
+use crate::{admin, call, downstream, hub, journal, net, telemetry, upstream};
 use problem::Report;
 use source::Sources;
 
@@ -48,6 +49,8 @@ pub struct Config {
     pub upstream: upstream::Config,
     /// Deadlines and caps of calls.
     pub calls: hub::Config,
+    /// How fast they may go.
+    pub pace: call::pace::Config,
     /// What is kept for readers that are behind.
     pub journal: journal::Config,
     /// The bots, in the order of their names.
@@ -68,6 +71,7 @@ impl Config {
             admin: admin::Config::default(),
             upstream,
             calls: hub::Config::default(),
+            pace: call::pace::Config::default(),
             journal: journal::Config::default(),
             consumers,
             log: telemetry::logging::Config::default(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::human::{Count, Interval, List, OwnMessages, Size, Switch};
+use super::human::{Count, Interval, List, OwnMessages, Rate, Size, Switch};
 use super::secret::RawSecret;
 
 #[derive(Default, Deserialize)]
@@ -16,6 +16,7 @@ pub(super) struct Raw {
     pub(super) calls: Calls,
     pub(super) journal: Journal,
     pub(super) consumer: BTreeMap<String, Consumer>,
+    pub(super) limit: BTreeMap<String, Limit>,
     pub(super) log: Log,
 }
 
@@ -73,6 +74,7 @@ pub(super) struct Calls {
     pub(super) in_flight: Option<Count>,
     pub(super) rate_limited_interval: Option<Interval>,
     pub(super) queue_bytes: Option<Size>,
+    pub(super) time_zone: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -93,6 +95,10 @@ pub(super) struct Consumer {
     pub(super) message_format: Option<MessageFormat>,
     pub(super) self_messages: Option<OwnMessages>,
     pub(super) lagging: Option<Lagging>,
+    pub(super) priority: Option<Count>,
+    pub(super) in_flight: Option<Count>,
+    pub(super) max_frame: Option<Size>,
+    pub(super) daily: BTreeMap<String, Count>,
     pub(super) actions: Actions,
 }
 
@@ -137,6 +143,44 @@ pub(super) enum Lagging {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Actions {
     pub(super) allow: Option<List>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Limit {
+    pub(super) actions: Option<List>,
+    pub(super) consumers: Option<List>,
+    pub(super) per: Option<Per>,
+    pub(super) rate: Option<Rate>,
+    pub(super) burst: Option<Count>,
+    pub(super) excess: Option<Excess>,
+    pub(super) max_wait: Option<Interval>,
+    pub(super) jitter: Option<Interval>,
+    pub(super) ramp: Option<Interval>,
+    pub(super) breaker: Option<Breaker>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Per {
+    Account,
+    Consumer,
+    Group,
+    Target,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Excess {
+    Wait,
+    Reject,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Breaker {
+    pub(super) failures: Option<Count>,
+    pub(super) hold: Option<Interval>,
 }
 
 #[derive(Default, Deserialize)]

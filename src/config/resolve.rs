@@ -34,7 +34,9 @@ pub(super) fn resolve(
     let sessions = resolver.sessions(raw.server);
     let admin = resolver.admin(raw.admin);
     let upstream = resolver.upstreams(raw.upstream);
+    let names: Vec<String> = raw.consumer.keys().cloned().collect();
     let consumers = resolver.consumers(raw.consumer);
+    let pace = resolver.pace(raw.limit, raw.calls.time_zone.as_deref(), &names);
     let calls = resolver.calls(raw.calls);
     let journal = resolver.journal(&raw.journal);
     let log = resolver.log(raw.log);
@@ -47,15 +49,16 @@ pub(super) fn resolve(
         admin,
         upstream: upstream?,
         calls,
+        pace,
         journal,
         consumers,
         log,
     })
 }
 
-struct Resolver<'a, 'r> {
+pub(super) struct Resolver<'a, 'r> {
     environment: &'a BTreeMap<String, String>,
-    report: &'a mut Report<'r>,
+    pub(super) report: &'a mut Report<'r>,
     trusts: Trusts,
 }
 
@@ -245,6 +248,16 @@ impl Resolver<'_, '_> {
                 raw::Lagging::Disconnect => Lagging::Disconnect,
             }),
             actions: self.actions(name, raw.actions),
+            priority: self.within(
+                &key("priority"),
+                raw.priority.map(|Count(turns)| u32::try_from(turns).unwrap_or(u32::MAX)),
+                defaults.priority,
+                1..=100,
+                "must be from 1 to 100",
+            ),
+            in_flight: raw.in_flight.map(|in_flight| self.in_flight(&key("in_flight"), Some(in_flight), 1)),
+            max_frame: raw.max_frame.map(|size| self.max_frame(&key("max_frame"), Some(size), 1)),
+            daily: self.daily(name, raw.daily),
             ..defaults
         };
         Some(Consumer { token: token?, ..consumer })
@@ -354,13 +367,7 @@ impl Resolver<'_, '_> {
             timeouts,
             // No waiting at all is a choice.
             wait_for_link: raw.wait_for_link.map_or(defaults.wait_for_link, |Interval(time)| time),
-            in_flight: self.count(
-                &key("in_flight"),
-                raw.in_flight,
-                defaults.in_flight,
-                1..=100_000,
-                "must be from 1 to 100000",
-            ),
+            in_flight: self.in_flight(&key("in_flight"), raw.in_flight, defaults.in_flight),
             rate_limited_interval: self.interval(
                 &key("rate_limited_interval"),
                 raw.rate_limited_interval,
@@ -424,12 +431,17 @@ impl Resolver<'_, '_> {
         value
     }
 
-    fn interval(&mut self, path: &[&str], written: Option<Interval>, default: Duration) -> Duration {
+    pub(super) fn interval(
+        &mut self,
+        path: &[&str],
+        written: Option<Interval>,
+        default: Duration,
+    ) -> Duration {
         let shortest = Duration::from_millis(1);
         self.within(path, written.map(|Interval(time)| time), default, shortest.., "must be longer than 0s")
     }
 
-    fn count(
+    pub(super) fn count(
         &mut self,
         path: &[&str],
         written: Option<Count>,
@@ -451,6 +463,10 @@ impl Resolver<'_, '_> {
         self.within(path, written.map(|Size(bytes)| bytes), default, allowed, rule)
     }
 
+    fn in_flight(&mut self, path: &[&str], written: Option<Count>, default: usize) -> usize {
+        self.count(path, written, default, 1..=100_000, "must be from 1 to 100000")
+    }
+
     fn max_frame(&mut self, path: &[&str], written: Option<Size>, default: usize) -> usize {
         self.size(path, written, default, 1 << 10..=1 << 30, "must be from 1 KiB to 1 GiB")
     }
@@ -470,7 +486,7 @@ impl Resolver<'_, '_> {
     }
 
     /// The names of tables are metric labels, and parts of the names of variables.
-    fn name(&mut self, path: &[&str], name: &str) {
+    pub(super) fn name(&mut self, path: &[&str], name: &str) {
         let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
         if name.is_empty() || name.len() > 64 || !name.chars().all(allowed) {
             let message =

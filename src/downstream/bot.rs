@@ -26,7 +26,8 @@ pub struct Bot {
 }
 
 impl Bot {
-    /// Puts `consumer` to work on `account`; `in_flight` of its calls may be open.
+    /// Puts `consumer` to work on `account`; `in_flight` of its calls may be open if it
+    /// does not say otherwise.
     #[must_use]
     pub fn new(
         consumer: Consumer,
@@ -38,14 +39,19 @@ impl Bot {
         let metrics = Arc::new(metrics);
         let events = Selection::new(EventRules { self_messages: consumer.self_messages });
         let terms = Terms {
-            consumer: consumer.name.clone(),
+            share: consumer.share(),
             actions: consumer.actions.clone(),
             events: events.clone(),
             format: consumer.message_format,
-            slots: Slots::new(in_flight),
+            slots: Slots::new(consumer.in_flight.unwrap_or(in_flight)),
         };
         let caller = caller(account, terms, &metrics);
         Arc::new(Self { consumer, config, hub: Arc::clone(&account.hub), caller, events, metrics })
+    }
+
+    /// Bytes of one frame or body from it.
+    pub(super) fn max_frame(&self) -> usize {
+        self.consumer.max_frame.unwrap_or(self.config.max_frame)
     }
 
     /// The connections we make to it.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
-use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, Method, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited, StreamBody};
 use hyper::body::{Body as _, Frame};
@@ -45,7 +45,7 @@ impl HttpApi {
             Ok(bot) => bot,
             Err(refused) => return not_admitted(&refused),
         };
-        match self.read_call(request).await {
+        match self.read_call(&bot, request).await {
             Ok(call) => respond(&bot, call).await,
             Err(refusal) => {
                 bot.metrics.bad_frames.inc();
@@ -54,7 +54,7 @@ impl HttpApi {
         }
     }
 
-    async fn read_call(&self, request: HttpRequest) -> Result<Call, Box<HttpResponse>> {
+    async fn read_call(&self, bot: &Bot, request: HttpRequest) -> Result<Call, Box<HttpResponse>> {
         let action = action_of(request.uri().path()).ok_or_else(|| {
             Box::new(refuse(
                 Retcode::UnknownAction,
@@ -67,7 +67,7 @@ impl HttpApi {
             Method::GET => query,
             Method::POST => {
                 let kind = BodyKind::of(request.headers())?;
-                let body = self.read_body(request).await?;
+                let body = self.read_body(bot, request).await?;
                 // Where LLOneBot would see nothing at all, what the query says is meant.
                 if body.trim_ascii().is_empty() { query } else { kind.read(body)? }
             }
@@ -83,17 +83,16 @@ impl HttpApi {
         Ok(Call { action, params })
     }
 
-    /// The whole body, within `server.max_frame` and the time one request may take to arrive.
-    async fn read_body(&self, request: HttpRequest) -> Result<Bytes, Box<HttpResponse>> {
-        let body = request.into_body();
+    /// The whole body, within the bot's `max_frame` and the time one request may take to arrive.
+    async fn read_body(&self, bot: &Bot, request: HttpRequest) -> Result<Bytes, Box<HttpResponse>> {
+        let (body, limit) = (request.into_body(), bot.max_frame());
         // What is announced to be too large is not even begun.
-        if body.size_hint().lower() > self.config.max_frame as u64 {
-            return Err(Box::new(self.too_large()));
+        if body.size_hint().lower() > limit as u64 {
+            return Err(Box::new(too_large(limit)));
         }
-        let limited = Limited::new(body, self.config.max_frame);
-        match timeout(self.config.write_timeout, limited.collect()).await {
+        match timeout(self.config.write_timeout, Limited::new(body, limit).collect()).await {
             Ok(Ok(collected)) => Ok(collected.to_bytes()),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Box::new(self.too_large())),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Box::new(too_large(limit))),
             Ok(Err(error)) => {
                 Err(Box::new(refuse(Retcode::Malformed, &format!("the body could not be read: {error}"))))
             }
@@ -103,11 +102,11 @@ impl HttpApi {
             ))),
         }
     }
+}
 
-    fn too_large(&self) -> HttpResponse {
-        let message = format!("the body is larger than server.max_frame ({} bytes)", self.config.max_frame);
-        json(StatusCode::PAYLOAD_TOO_LARGE, failed(Retcode::Malformed, &message))
-    }
+fn too_large(limit: usize) -> HttpResponse {
+    let message = format!("the body is larger than max_frame ({limit} bytes), of the bot or of [server]");
+    json(StatusCode::PAYLOAD_TOO_LARGE, failed(Retcode::Malformed, &message))
 }
 
 /// How a POST body is written.
@@ -155,6 +154,11 @@ async fn respond(bot: &Bot, call: Call) -> HttpResponse {
     let Ok(mut reply) = bot.caller.clone().oneshot(call).await;
     let rest = reply.rest.take();
     let mut response = json(status(&reply), without_echo(&reply));
+    if let Some(wait) = reply.retry_after {
+        // Whole seconds (RFC 9110, 10.2.3), and never too early.
+        let seconds = u64::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u64::MAX);
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
     if let Some(rest) = rest {
         // The frames of a stream action follow each other in one response, as NapCat has it.
         let first = std::mem::replace(response.body_mut(), body(""));

@@ -23,11 +23,13 @@ use std::time::Duration;
 pub use self::bot::Bot;
 pub use self::session::{Channel, run as run_session};
 pub use self::webhook::Webhook;
+use crate::call::Share;
 use crate::net::Target;
 use crate::net::tls::Trust;
 use crate::onebot::MessageFormat;
 use crate::policy::Secret;
 use crate::policy::acl::ActionRules;
+use crate::policy::budget::Allowance;
 use crate::policy::events::SelfMessages;
 
 /// What holds for every session, from `[server]`.
@@ -75,6 +77,14 @@ pub struct Consumer {
     pub lagging: Lagging,
     /// What it may call.
     pub actions: ActionRules,
+    /// Its turns at a limit it shares, for each turn of a consumer with 1.
+    pub priority: u32,
+    /// How many of its calls may be open; `None` for `calls.in_flight`.
+    pub in_flight: Option<usize>,
+    /// Bytes of one frame or body from it; `None` for `server.max_frame`.
+    pub max_frame: Option<usize>,
+    /// What it may do in a day.
+    pub daily: Vec<Allowance>,
 }
 
 impl Consumer {
@@ -91,7 +101,19 @@ impl Consumer {
             self_messages: SelfMessages::default(),
             lagging: Lagging::Skip,
             actions: ActionRules::default(),
+            priority: 1,
+            in_flight: None,
+            max_frame: None,
+            daily: Vec::new(),
         }
+    }
+}
+
+impl Consumer {
+    /// Its part of the account's pace.
+    #[must_use]
+    pub fn share(&self) -> Share {
+        Share { consumer: self.name.clone(), weight: self.priority, daily: self.daily.clone() }
     }
 }
 

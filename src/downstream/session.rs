@@ -112,7 +112,7 @@ struct Session {
 impl Session {
     fn new(connection: Established, role: Role, channel: Channel, bot: Arc<Bot>) -> Self {
         let (read_half, writer) = tokio::io::split(connection.stream);
-        let limits = Limits { frame: bot.config.max_frame, buffer: READ_BUFFER };
+        let limits = Limits { frame: bot.max_frame(), buffer: READ_BUFFER };
         bot.metrics.sessions.inc();
         Self {
             channel,

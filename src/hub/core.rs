@@ -258,6 +258,7 @@ impl Core {
             after: reply.after,
             outcome: if reply.ok { Outcome::Ok } else { Outcome::Failed },
             refused: None,
+            retry_after: None,
             rest: None,
         };
         let odd = if more { self.complete_part(id, reply, now) } else { self.complete_last(id, reply) };
@@ -399,7 +400,7 @@ impl Core {
         self.given_up.push_back(id);
     }
 
-    fn down_reply(&self) -> Reply {
+    pub(super) fn down_reply(&self) -> Reply {
         let message = format!(
             "no connection to LLOneBot ({}); the call was not sent, try again when it is back \
              (calls.wait_for_link sets how long a call waits)",

@@ -213,6 +213,12 @@ impl Hub {
         self.core().has_room()
     }
 
+    /// What a call is answered that waited for the link in vain.
+    #[must_use]
+    pub fn down_reply(&self) -> Reply {
+        self.core().down_reply()
+    }
+
     /// Waits until [`Hub::has_room`].
     pub async fn room(self: Arc<Self>) {
         loop {

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_channel::oneshot;
@@ -32,6 +33,8 @@ pub struct Reply {
     pub outcome: Outcome,
     /// Why the gateway itself refused it; `None` for an answer of LLOneBot.
     pub refused: Option<Retcode>,
+    /// When it is worth asking again, if it was refused for a limit.
+    pub retry_after: Option<Duration>,
     /// The frames that follow, for a stream action of `NapCat`.
     pub rest: Option<Parts>,
 }
@@ -50,14 +53,22 @@ impl Reply {
     }
 
     fn made(text: Bytes) -> Self {
-        Self { text, echo_at: None, after: Seq(0), outcome: Outcome::Ok, refused: None, rest: None }
+        Self {
+            text,
+            echo_at: None,
+            after: Seq(0),
+            outcome: Outcome::Ok,
+            refused: None,
+            retry_after: None,
+            rest: None,
+        }
     }
 
     /// A refusal by the gateway itself.
     #[must_use]
     pub fn refusal(retcode: Retcode, outcome: Outcome, message: &str) -> Self {
         let text = failed(retcode, message);
-        Self { text, echo_at: None, after: Seq(0), outcome, refused: Some(retcode), rest: None }
+        Self { outcome, refused: Some(retcode), ..Self::made(text) }
     }
 
     /// The text as the consumer gets it: with its own echo, or without any.

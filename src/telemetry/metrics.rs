@@ -18,6 +18,7 @@ pub struct Metrics {
     registry: Registry,
     link: LinkFamilies,
     consumer: ConsumerFamilies,
+    limit: LimitFamilies,
     call_seconds: HistogramVec,
     /// Handshakes that were refused before anybody knew whose they were.
     refused_handshakes: IntCounterVec,
@@ -36,6 +37,7 @@ impl Metrics {
         let metrics = Self {
             link: LinkFamilies::new(&register)?,
             consumer: ConsumerFamilies::new(&register)?,
+            limit: LimitFamilies::new(&register)?,
             call_seconds: register.add(HistogramVec::new(
                 HistogramOpts::new("call_seconds", "Time from a call's arrival to its answer")
                     .buckets(exponential_buckets(0.001, 2.0, 16)?),
@@ -63,6 +65,12 @@ impl Metrics {
     #[must_use]
     pub fn consumer(&self, consumer: &str) -> ConsumerMetrics {
         self.consumer.resolve(consumer, &self.call_seconds)
+    }
+
+    /// The metrics of the limit named `limit`.
+    #[must_use]
+    pub fn limit(&self, limit: &str) -> LimitMetrics {
+        self.limit.resolve(limit)
     }
 
     /// The journal's size.
@@ -209,6 +217,12 @@ macro_rules! label {
         }
     };
 }
+
+// Below the macro it uses.
+mod limit;
+
+use self::limit::LimitFamilies;
+pub use self::limit::{LimitMetrics, LimitVerdict};
 
 label! {
     /// `post_type` of an event.

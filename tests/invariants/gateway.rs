@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use onebot_gateway::call::{Account, Background, Turns};
+use onebot_gateway::call::{Account, Background, Pacer, pace};
 use onebot_gateway::downstream::{self, Channel, Consumer, run_session};
 use onebot_gateway::hub::{self, Hub, LinkState, State};
 use onebot_gateway::journal::{self, Journal, Seq};
@@ -31,6 +31,7 @@ const PIPE: usize = 64 << 10;
 /// What a test may change before the gateway stands.
 pub(crate) struct Setup {
     pub(crate) calls: hub::Config,
+    pub(crate) pace: pace::Config,
     pub(crate) journal: journal::Config,
     pub(crate) sessions: downstream::Config,
     pub(crate) link: link::Config,
@@ -39,6 +40,7 @@ pub(crate) struct Setup {
 /// One account's gateway.
 pub(crate) struct Gateway {
     pub(crate) hub: Arc<Hub>,
+    pacer: Pacer,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) shutdown: Shutdown,
     pub(crate) tasks: TaskTracker,
@@ -56,6 +58,7 @@ impl Gateway {
     pub(crate) fn with(adjust: impl FnOnce(&mut Setup)) -> Self {
         let mut setup = Setup {
             calls: hub::Config::default(),
+            pace: pace::Config::default(),
             journal: journal::Config::default(),
             sessions: downstream::Config::default(),
             link: link::Config::new("main", Endpoint::Accept("/llonebot".to_owned())),
@@ -66,7 +69,10 @@ impl Gateway {
         let hub = Hub::new("main", setup.link.self_id, setup.calls.clone(), journal, metrics.link("main"));
         let (tasks, shutdown) = (TaskTracker::new(), Shutdown::default());
         tasks.spawn(Arc::clone(&hub).drive(shutdown.abort.clone()));
-        Self { hub, metrics, shutdown, tasks, setup }
+        let pacer =
+            Pacer::new(Arc::clone(&hub), &setup.calls, setup.pace.clone(), |limit| metrics.limit(limit));
+        tasks.spawn(pacer.clone().drive(shutdown.drain.clone()));
+        Self { hub, pacer, metrics, shutdown, tasks, setup }
     }
 
     /// A consumer with the defaults.
@@ -86,7 +92,7 @@ impl Gateway {
         let calls = &self.setup.calls;
         let account = Account {
             hub: Arc::clone(&self.hub),
-            turns: Turns::new(calls.rate_limited_interval, calls.queue_bytes),
+            pacer: self.pacer.clone(),
             background: Background {
                 tasks: self.tasks.clone(),
                 drain: self.shutdown.drain.clone(),
