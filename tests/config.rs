@@ -16,7 +16,9 @@ use onebot_gateway::net::Target;
 use onebot_gateway::net::tls::Trust;
 use onebot_gateway::onebot::MessageFormat;
 use onebot_gateway::policy::Secret;
+use onebot_gateway::policy::bucket::{Breaker, Pacing};
 use onebot_gateway::policy::events::SelfMessages;
+use onebot_gateway::policy::limit::{Excess, Per};
 use onebot_gateway::telemetry::logging::Format;
 use onebot_gateway::upstream::{self, Endpoint};
 
@@ -90,6 +92,22 @@ fn every_key_arrives() {
         in_flight = 18
         rate_limited_interval = "29s"
         queue_bytes = "190 KB"
+        time_zone = "Asia/Shanghai"
+        [limit.sends]
+        actions = ["@send", "send_like"]
+        consumers = ["bot"]
+        per = "target"
+        rate = "30/1m"
+        burst = 31
+        max_wait = "32s"
+        jitter = "33ms"
+        ramp = "34s"
+        breaker = { failures = 35, hold = "36s" }
+        [limit.asks]
+        actions = ["@read"]
+        rate = "5/s"
+        excess = "reject"
+        breaker = { failures = 0 }
         [journal]
         events = 20
         bytes = "210 KB"
@@ -102,6 +120,10 @@ fn every_key_arrives() {
         message_format = "string"
         self_messages = true
         lagging = "disconnect"
+        priority = 37
+        in_flight = 38
+        max_frame = "39 KiB"
+        daily = { send = 40, send_like = 41 }
         actions = { allow = ["send_msg"] }
         [log]
         level = "info,onebot_gateway::upstream=debug"
@@ -135,7 +157,27 @@ fn every_key_arrives() {
     assert_eq!((config.journal.events, config.journal.bytes), (20, 210_000));
     assert_eq!(config.journal.age, seconds(22 * 3600));
 
+    let [asks, sends] = &config.pace.limits[..] else { panic!("{:?}", config.pace.limits) };
+    assert_eq!(sends.actions.written(), ["@send", "send_like"]);
+    assert_eq!((sends.consumers.as_deref(), sends.per), (Some(&["bot".to_owned()][..]), Per::Target));
+    let pacing = Pacing {
+        interval: seconds(2),
+        burst: 31,
+        jitter: Duration::from_millis(33),
+        ramp: seconds(34),
+        breaker: Some(Breaker { failures: 35, hold: seconds(36) }),
+    };
+    assert_eq!((&sends.pacing, sends.excess), (&pacing, Excess::Wait(seconds(32))));
+    assert_eq!((asks.consumers.as_ref(), asks.per, asks.excess), (None, Per::Account, Excess::Reject));
+    assert_eq!((asks.pacing.interval, asks.pacing.burst), (Duration::from_millis(200), 1));
+    assert_eq!((asks.pacing.ramp, asks.pacing.breaker), (Duration::ZERO, None));
+    assert_eq!(config.pace.time_zone.iana_name(), Some("Asia/Shanghai"));
+
     let bot = &config.consumers[0];
+    assert_eq!((bot.priority, bot.in_flight, bot.max_frame), (37, Some(38), Some(39 << 10)));
+    let daily: Vec<(&str, u64)> =
+        bot.daily.iter().map(|allowance| (allowance.key.as_str(), allowance.most)).collect();
+    assert_eq!(daily, [("send", 40), ("send_like", 41)]);
     let reverse = &bot.reverse_ws[0];
     assert_eq!((reverse.url.to_string().as_str(), reverse.max_backoff), ("ws://bot/ws", seconds(23)));
     let roles: Vec<Channel> = bot.reverse_ws.iter().map(|reverse| reverse.role).collect();
@@ -163,6 +205,46 @@ fn every_key_arrives() {
 
 /// What is added to [`LEAST`], and what is said about it.
 const MISTAKES: &[(&str, &str)] = &[
+    ("[limit.x]", "9:8: limit.x.rate: missing; say how many calls in which time, such as rate = \"30/1m\""),
+    ("[limit.x]\nrate = 30", r#"10:8: limit.x.rate: 30 says not in which time; write "30/1m""#),
+    (
+        "[limit.x]\nrate = \"0/1m\"",
+        r#"10:8: limit.x.rate: "0/1m" would let nothing through; to forbid actions, use actions.deny"#,
+    ),
+    (
+        "[limit.x]\nrate = \"30/60\"",
+        r#"10:8: limit.x.rate: "30/60": "60" has no unit; write "60s" or "60ms""#,
+    ),
+    (
+        "[limit.x]\nrate = \"1/1m\"",
+        "10:8: limit.x.rate: at this rate a call may have to wait 60s for the one before it, longer than \
+         limit.x.max_wait (30s); raise one of the two",
+    ),
+    (
+        "[limit.x]\nrate = \"1/1s\"\nactions = [\"@sned\"]",
+        r#"11:11: limit.x.actions: there is no set "@sned"; did you mean "@send"?"#,
+    ),
+    (
+        "[limit.x]\nrate = \"1/1s\"\nactions = []",
+        "11:11: limit.x.actions: is empty, so that the limit would never apply; remove the limit",
+    ),
+    (
+        "[limit.x]\nrate = \"1/1s\"\nconsumers = [\"bto\"]",
+        r#"11:13: limit.x.consumers: there is no consumer "bto"; did you mean "bot"?"#,
+    ),
+    (
+        "[limit.x]\nrate = \"1/1s\"\nexcess = \"reject\"\nmax_wait = \"1s\"",
+        r#"12:12: limit.x.max_wait: is of no use with excess = "reject", with which no call waits"#,
+    ),
+    (
+        "[calls]\ntime_zone = \"Beijing\"",
+        r#"10:13: calls.time_zone: there is no time zone "Beijing"; expected a name such as "Asia/Shanghai" or "UTC""#,
+    ),
+    ("[consumer.x]\ntoken = \"x\"\npriority = 0", "11:12: consumer.x.priority: must be from 1 to 100"),
+    (
+        "[consumer.x]\ntoken = \"x\"\ndaily = { sendlike = 5 }",
+        r#"11:22: consumer.x.daily.sendlike: no OneBot implementation has an action "sendlike"; did you mean `send_like`?"#,
+    ),
     (
         "[server]\nlisten = \"localhost:6700\"",
         r#"10:10: server.listen: "localhost:6700" is not IP:PORT, such as "127.0.0.1:6700" or "[::1]:6700""#,
@@ -187,7 +269,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ("[sever]\nlisten = \"x\"", "9:2: sever: unknown key; did you mean `server`?"),
     (
         "[webhooks]",
-        "9:2: webhooks: unknown key; the keys here are server, admin, upstream, calls, journal, consumer, log",
+        "9:2: webhooks: unknown key; the keys here are server, admin, upstream, calls, journal, consumer, limit, log",
     ),
     (
         "[admin]\nlisten = \"127.0.0.1:6700\"",
@@ -338,7 +420,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ("# 中文\n[log]\n\"日志\" = 1", "11:1: log.日志: unknown key; the keys here are level, format"),
     (
         "# 中文\ncalls = { \"超时\" = 1 }",
-        "10:1: consumer.bot.calls: unknown key; the keys here are token, reverse_ws, webhook, heartbeat, message_format, self_messages, lagging, actions",
+        "10:1: consumer.bot.calls: unknown key; the keys here are token, reverse_ws, webhook, heartbeat, message_format, self_messages, lagging, priority, in_flight, max_frame, daily, actions",
     ),
     ("[log]\nlevel = info", "10:9: not TOML: invalid float, expected `inf`; text goes in quotes"),
     ("[log]\nlevel = \"info\"\nlevel = \"warn\"", "11:1: not TOML: duplicate key"),

@@ -6,6 +6,8 @@
     reason = "a test fails by panicking"
 )]
 
+use std::time::Duration;
+
 use onebot_gateway::config::{self, Config, Problems};
 use onebot_gateway::downstream::Consumer;
 use onebot_gateway::net::Target;
@@ -49,7 +51,13 @@ fn runs_as_it_is() {
     let upstream = upstream::Config::new("main", Endpoint::Dial(target));
     let nonebot = Consumer::new("nonebot", Secret::new("change-me-nonebot"));
     let script = Consumer::new("script", Secret::new("change-me-script"));
-    assert_eq!(config, Config::new(upstream, vec![nonebot, script]));
+    let [limit] = &config.pace.limits[..] else { panic!("{:?}", config.pace.limits) };
+    assert_eq!(
+        (&*limit.name, limit.pacing.interval, limit.pacing.burst),
+        ("account", Duration::from_millis(1500), 5)
+    );
+    let pace = config.pace.clone();
+    assert_eq!(config, Config { pace, ..Config::new(upstream, vec![nonebot, script]) });
 }
 
 #[test]
@@ -92,6 +100,8 @@ fn shows_every_key() {
         ("tls", "/server/tls"),
         ("tls", "/admin/tls"),
         ("actions", "/consumer/nonebot/actions"),
+        ("limit", "/limit/account"),
+        ("breaker", "/limit/account/breaker"),
         ("log", "/log"),
     ];
     for (section, pointer) in sections {
@@ -120,6 +130,8 @@ fn keys_of(section: &str) -> Vec<String> {
         "tls" => "[server.tls]\nwhatsoever = 1".to_owned(),
         "upstream" => "[upstream.main]\nwhatsoever = 1".to_owned(),
         "consumer" => "[consumer.bot]\nwhatsoever = 1".to_owned(),
+        "limit" => "[limit.x]\nwhatsoever = 1".to_owned(),
+        "breaker" => "[limit.x.breaker]\nwhatsoever = 1".to_owned(),
         section => format!("[{section}]\nwhatsoever = 1"),
     };
     let problems = parse(&text, &[]).unwrap_err().to_string();

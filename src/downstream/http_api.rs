@@ -105,7 +105,8 @@ impl HttpApi {
 }
 
 fn too_large(limit: usize) -> HttpResponse {
-    let message = format!("the body is larger than max_frame ({limit} bytes), of the bot or of [server]");
+    let message =
+        format!("the body is larger than {limit} bytes (server.max_frame, or the bot's own max_frame)");
     json(StatusCode::PAYLOAD_TOO_LARGE, failed(Retcode::Malformed, &message))
 }
 

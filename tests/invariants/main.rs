@@ -21,6 +21,7 @@ mod events;
 mod gateway;
 mod heartbeats;
 mod late_answers;
+mod limits;
 mod link_loss;
 mod liveness;
 mod rules;

@@ -135,6 +135,14 @@ impl Call {
         let echo = &self.echo;
         format!(r#"{{"status":"ok","retcode":0,"data":{data},"message":"","wording":"","echo":{echo}}}"#)
     }
+
+    /// A failed answer as LLOneBot writes it.
+    pub(crate) fn failed(&self, retcode: i64, message: &str) -> String {
+        let echo = &self.echo;
+        format!(
+            r#"{{"status":"failed","retcode":{retcode},"data":null,"message":"{message}","wording":"{message}","echo":{echo}}}"#
+        )
+    }
 }
 
 /// A group message that says `text`.

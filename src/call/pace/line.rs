@@ -154,7 +154,7 @@ impl Line {
         if is_up {
             queue.link_up(now);
         } else {
-            queue.link_down();
+            queue.link_down(now);
         }
         let mut next = queue.release(now, rand::random, |item| item.is_abandoned(), &mut released);
         for release in released {

@@ -112,6 +112,9 @@ struct Waiting<T> {
     /// Counts up, so that of equals the one goes that came first.
     number: u64,
     ask: Ask,
+    /// When its patience with its limits ends.
+    patient_until: Instant,
+    /// That, or when its patience with the link ends.
     deadline: Instant,
     item: T,
 }
@@ -230,9 +233,12 @@ impl<T> Queue<T> {
             Excess::Reject => None,
         });
         // Without a limit of its own it waits for those before it in its lane, however long they do.
-        let patience = patience.min().unwrap_or(Duration::from_hours(24));
-        let patience = if self.up_since.is_none() { patience.min(self.wait_for_link) } else { patience };
-        let (number, deadline, lane) = (self.next_number, now + patience, Lane::of(&ask));
+        let patient_until = now + patience.min().unwrap_or(Duration::from_hours(24));
+        let deadline = match self.up_since {
+            Some(_) => patient_until,
+            None => patient_until.min(now + self.wait_for_link),
+        };
+        let (number, lane) = (self.next_number, Lane::of(&ask));
         self.next_number += 1;
         self.remember(&ask, now);
         for need in &ask.needs {
@@ -248,7 +254,7 @@ impl<T> Queue<T> {
         }
         self.bytes += ask.bytes;
         self.deadlines.insert((deadline, number), lane);
-        self.lanes.entry(lane).or_default().push_back(Waiting { number, ask, deadline, item });
+        self.lanes.entry(lane).or_default().push_back(Waiting { number, ask, patient_until, deadline, item });
     }
 
     /// Takes out of the line what may go and what must not wait any longer, in this order. What nobody
@@ -299,12 +305,18 @@ impl<T> Queue<T> {
 
     /// The link is up: calls may go, slowly at first.
     pub(super) fn link_up(&mut self, now: Instant) {
-        self.up_since.get_or_insert(now);
+        if self.up_since.is_none() {
+            self.up_since = Some(now);
+            self.set_deadlines(|waiting| waiting.patient_until);
+        }
     }
 
     /// The link is down: nothing that is limited goes, or it would go all at once when the link is back.
-    pub(super) fn link_down(&mut self) {
-        self.up_since = None;
+    pub(super) fn link_down(&mut self, now: Instant) {
+        if self.up_since.take().is_some() {
+            let longest = now + self.wait_for_link;
+            self.set_deadlines(|waiting| waiting.patient_until.min(longest));
+        }
     }
 
     /// The call went, and LLOneBot did it.
@@ -464,6 +476,16 @@ impl<T> Queue<T> {
         // One call of any size may wait.
         let is_full = waiting >= MOST_WAITING || (self.bytes > 0 && self.bytes + ask.bytes > self.room);
         if is_full { Admission::Refused(Refusal::Full) } else { Admission::Wait }
+    }
+
+    fn set_deadlines(&mut self, deadline: impl Fn(&Waiting<T>) -> Instant) {
+        self.deadlines.clear();
+        for (lane, calls) in &mut self.lanes {
+            for waiting in calls {
+                waiting.deadline = deadline(waiting);
+                self.deadlines.insert((waiting.deadline, waiting.number), *lane);
+            }
+        }
     }
 
     fn skip_abandoned(&mut self, lane: Lane, is_abandoned: impl Fn(&T) -> bool) {

@@ -192,7 +192,7 @@ fn a_call_takes_from_all_its_limits_or_from_none() {
 fn while_the_link_is_down_nothing_limited_goes_and_then_not_all_at_once() {
     let wait = Excess::Wait(MINUTE);
     let mut line = Line::new(vec![limit("a", Per::Account, SECOND, 2, wait)], &[1]);
-    line.queue.link_down();
+    line.queue.link_down(line.now);
     let unlimited = Ask { consumer: 0, target: None, needs: Vec::new(), bytes: 0 };
     assert_eq!(line.ask_for(unlimited, 9), Admission::Go);
     for call in 0..6 {
@@ -202,7 +202,7 @@ fn while_the_link_is_down_nothing_limited_goes_and_then_not_all_at_once() {
     line.queue.link_up(line.now);
     line.pass(Duration::ZERO);
     assert_eq!(line.calls_gone(), [9, 0, 1]);
-    line.queue.link_down();
+    line.queue.link_down(line.now);
     line.pass(10 * SECOND);
     assert_eq!(line.refused, [2, 3, 4, 5].map(|call| (call, Refusal::LinkDown)));
 }
@@ -348,7 +348,7 @@ proptest! {
                     });
                     line.abandoned.extend(waiting);
                 }
-                Step::LinkDown => line.queue.link_down(),
+                Step::LinkDown => line.queue.link_down(line.now),
                 Step::LinkUp => line.queue.link_up(line.now),
                 Step::Fail => {
                     let needs: Vec<Need> = line.queue.need(0, 0, None, false).into_iter().collect();
