@@ -92,22 +92,6 @@ fn every_key_arrives() {
         in_flight = 18
         rate_limited_interval = "29s"
         queue_bytes = "190 KB"
-        time_zone = "Asia/Shanghai"
-        [limit.sends]
-        actions = ["@send", "send_like"]
-        consumers = ["bot"]
-        per = "target"
-        rate = "30/1m"
-        burst = 31
-        max_wait = "32s"
-        jitter = "33ms"
-        ramp = "34s"
-        breaker = { failures = 35, hold = "36s" }
-        [limit.asks]
-        actions = ["@read"]
-        rate = "5/s"
-        excess = "reject"
-        breaker = { failures = 0 }
         [journal]
         events = 20
         bytes = "210 KB"
@@ -120,10 +104,6 @@ fn every_key_arrives() {
         message_format = "string"
         self_messages = true
         lagging = "disconnect"
-        priority = 37
-        in_flight = 38
-        max_frame = "39 KiB"
-        daily = { send = 40, send_like = 41 }
         actions = { allow = ["send_msg"] }
         [log]
         level = "info,onebot_gateway::upstream=debug"
@@ -157,27 +137,7 @@ fn every_key_arrives() {
     assert_eq!((config.journal.events, config.journal.bytes), (20, 210_000));
     assert_eq!(config.journal.age, seconds(22 * 3600));
 
-    let [asks, sends] = &config.pace.limits[..] else { panic!("{:?}", config.pace.limits) };
-    assert_eq!(sends.actions.written(), ["@send", "send_like"]);
-    assert_eq!((sends.consumers.as_deref(), sends.per), (Some(&["bot".to_owned()][..]), Per::Target));
-    let pacing = Pacing {
-        interval: seconds(2),
-        burst: 31,
-        jitter: Duration::from_millis(33),
-        ramp: seconds(34),
-        breaker: Some(Breaker { failures: 35, hold: seconds(36) }),
-    };
-    assert_eq!((&sends.pacing, sends.excess), (&pacing, Excess::Wait(seconds(32))));
-    assert_eq!((asks.consumers.as_ref(), asks.per, asks.excess), (None, Per::Account, Excess::Reject));
-    assert_eq!((asks.pacing.interval, asks.pacing.burst), (Duration::from_millis(200), 1));
-    assert_eq!((asks.pacing.ramp, asks.pacing.breaker), (Duration::ZERO, None));
-    assert_eq!(config.pace.time_zone.iana_name(), Some("Asia/Shanghai"));
-
     let bot = &config.consumers[0];
-    assert_eq!((bot.priority, bot.in_flight, bot.max_frame), (37, Some(38), Some(39 << 10)));
-    let daily: Vec<(&str, u64)> =
-        bot.daily.iter().map(|allowance| (allowance.key.as_str(), allowance.most)).collect();
-    assert_eq!(daily, [("send", 40), ("send_like", 41)]);
     let reverse = &bot.reverse_ws[0];
     assert_eq!((reverse.url.to_string().as_str(), reverse.max_backoff), ("ws://bot/ws", seconds(23)));
     let roles: Vec<Channel> = bot.reverse_ws.iter().map(|reverse| reverse.role).collect();
@@ -201,6 +161,60 @@ fn every_key_arrives() {
     assert_eq!(bot.actions.allow.as_deref(), Some(&["send_msg".to_owned()][..]));
     assert_eq!(config.log.level, "info,onebot_gateway::upstream=debug");
     assert_eq!(config.log.format, Format::Json);
+}
+
+#[test]
+fn every_key_of_a_limit_arrives() {
+    let text = r#"
+        [upstream.main]
+        dial = "ws://127.0.0.1:3001"
+        [consumer.bot]
+        token = "bot"
+        priority = 37
+        in_flight = 38
+        max_frame = "39 KiB"
+        daily = { send = 40, send_like = 41 }
+        [calls]
+        time_zone = "Asia/Shanghai"
+        [limit.sends]
+        actions = ["@send", "send_like"]
+        consumers = ["bot"]
+        per = "target"
+        rate = "30/1m"
+        burst = 31
+        max_wait = "32s"
+        jitter = "33ms"
+        ramp = "34s"
+        breaker = { failures = 35, hold = "36s" }
+        [limit.asks]
+        actions = ["@read"]
+        rate = "5/s"
+        excess = "reject"
+        breaker = { failures = 0 }
+    "#;
+    let config = parse(text, &[]).unwrap();
+    let seconds = Duration::from_secs;
+    let [asks, sends] = &config.pace.limits[..] else { panic!("{:?}", config.pace.limits) };
+    assert_eq!(sends.actions.written(), ["@send", "send_like"]);
+    assert_eq!((sends.consumers.as_deref(), sends.per), (Some(&["bot".to_owned()][..]), Per::Target));
+    let pacing = Pacing {
+        interval: seconds(2),
+        burst: 31,
+        jitter: Duration::from_millis(33),
+        ramp: seconds(34),
+        breaker: Some(Breaker { failures: 35, hold: seconds(36) }),
+    };
+    assert_eq!((&sends.pacing, sends.excess), (&pacing, Excess::Wait(seconds(32))));
+    assert_eq!((asks.consumers.as_ref(), asks.per, asks.excess), (None, Per::Account, Excess::Reject));
+    assert_eq!((asks.pacing.interval, asks.pacing.burst), (Duration::from_millis(200), 1));
+    assert_eq!((asks.pacing.ramp, asks.pacing.breaker), (Duration::ZERO, None));
+    assert_eq!(config.pace.time_zone.iana_name(), Some("Asia/Shanghai"));
+
+    let bot = &config.consumers[0];
+    assert_eq!((bot.priority, bot.in_flight, bot.max_frame), (37, Some(38), Some(39 << 10)));
+    let daily: Vec<(&str, u64)> =
+        bot.daily.iter().map(|allowance| (allowance.key.as_str(), allowance.most)).collect();
+    assert_eq!(daily, [("send", 40), ("send_like", 41)]);
 }
 
 /// What is added to [`LEAST`], and what is said about it.
