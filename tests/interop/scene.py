@@ -53,7 +53,7 @@ class Scene:
         config = LOGS / "gateway.toml"
         config.write_text(self._config())
         await self.gateway.start([self._program, "run", "--config", config])
-        await self._until_linked()
+        await self._until_counted(r"onebot_gateway_link_up\{.*\} 1", "the gateway did not reach LLOneBot")
         await asyncio.gather(*(self.start_bot(bot) for bot in self.bots))
 
     async def start_llonebot(self):
@@ -63,6 +63,11 @@ class Scene:
 
     async def start_bot(self, bot):
         await bot.start(f"127.0.0.1:{self._gateway_port}")
+
+    async def catches_up(self, bot):
+        """Waits until the gateway has handed over to the bot what happened; one event may just have come."""
+        lag = rf'onebot_gateway_lag_events\{{consumer="{bot.name}"\}} [01]'
+        await self._until_counted(lag, "it is still behind", seconds=60)
 
     def connections_to_llonebot(self):
         """Connections LLOneBot has open now, as the system counts them."""
@@ -105,24 +110,25 @@ class Scene:
             tables.append(f'consumer.{bot.name} = {{ token = "{bot.token}"{way} }}')
         return "\n".join(tables) + "\n"
 
-    async def _until_linked(self, seconds=30):
+    async def _until_counted(self, line, otherwise, seconds=30):
+        """Waits until a line of the gateway's metrics is like `line`; fails with `otherwise`."""
         clock = asyncio.get_running_loop().time
         deadline = clock() + seconds
-        while not await asyncio.to_thread(self._is_linked):
+        while not re.search(rf"^{line}$", await asyncio.to_thread(self._metrics), re.MULTILINE):
             if self.gateway.ended:
                 raise RuntimeError(f"the gateway ended with exit code {self.gateway.exit_code}")
             if clock() > deadline:
-                raise TimeoutError(f"the gateway did not reach LLOneBot within {seconds} s")
+                raise TimeoutError(f"{otherwise} (waited {seconds} s)")
             await asyncio.sleep(0.1)
 
-    def _is_linked(self):
+    def _metrics(self):
         # Whatever proxy is set is for other addresses than ours.
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             with direct.open(f"http://127.0.0.1:{self._admin_port}/metrics", timeout=5) as answer:
-                return re.search(rb"^onebot_gateway_link_up\{.*\} 1$", answer.read(), re.MULTILINE)
+                return answer.read().decode()
         except OSError:
-            return False
+            return ""
 
 
 class Process:
