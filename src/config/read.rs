@@ -11,6 +11,7 @@ use toml::Value;
 use super::problem::Report;
 use super::raw::Raw;
 use super::source::Spot;
+use crate::policy::spelling::closest;
 
 /// Reads what can be read of `tree` and reports the rest. What is at fault is taken out and the tree read
 /// again, until it reads; a list goes as a whole.
@@ -156,17 +157,6 @@ impl Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
-}
-
-/// The name that `written` was probably meant to be.
-pub(super) fn closest<'a>(written: &str, names: &[&'a str]) -> Option<&'a str> {
-    let written = written.to_lowercase().replace('-', "_");
-    names
-        .iter()
-        .map(|&name| (strsim::damerau_levenshtein(&written, name), name))
-        .filter(|&(distance, name)| distance <= 1 || distance * 3 <= name.len())
-        .min()
-        .map(|(_, name)| name)
 }
 
 fn one_of(names: &[&str]) -> String {

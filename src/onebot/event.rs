@@ -114,7 +114,9 @@ impl PostType {
         matches!(self, Self::Message | Self::MessageSent)
     }
 
-    const fn detail_key(self) -> Option<Key> {
+    /// The key under which such an event says what kind of its type it is.
+    #[must_use]
+    pub const fn detail_key(self) -> Option<Key> {
         match self {
             Self::Message | Self::MessageSent => Some(Key::MessageType),
             Self::Notice => Some(Key::NoticeType),

@@ -12,6 +12,7 @@
 //! | [`close`] | every reason a connection ends, and what the peer is told |
 //! | [`event`] | the head of an event for routing and filters; meta events |
 //! | [`message`] | messages as arrays of segments or as CQ strings, in events and in replies |
+//! | [`Json`] | one value, read where it lies |
 //! | [`echo`] | a consumer's echo: opaque, put back byte for byte |
 //! | [`quick`] | what a webhook's answer asks for |
 //! | [`reply`] | the gateway's own replies and their retcodes; stream parts |
@@ -26,6 +27,7 @@ pub mod echo;
 pub mod envelope;
 pub mod event;
 pub mod frame;
+mod lazy;
 pub mod message;
 pub mod quick;
 pub mod reply;
@@ -38,6 +40,7 @@ pub use self::close::CloseReason;
 pub use self::echo::{Echo, EchoSpan, Spliced, recover_echo, splice};
 pub use self::envelope::{Envelope, JsonType, Key, Kind, MAX_DEPTH, Malformed, Span, scan};
 pub use self::event::{Head, PostType, meta};
+pub use self::lazy::Json;
 pub use self::message::MessageFormat;
 pub use self::reply::Retcode;
 
