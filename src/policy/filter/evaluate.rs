@@ -241,8 +241,7 @@ impl<'a, 's> Evaluation<'a, 's> {
                 let compared = match bound {
                     Bound::Number(bound) => item.number().and_then(|number| number.partial_cmp(bound)),
                     Bound::Text(bound) => {
-                        let text = item.string();
-                        text.map(|text| by_units(&String::from_utf8_lossy(&text), bound))
+                        item.string().map(|found| by_units(&String::from_utf8_lossy(&found), bound))
                     }
                     Bound::Boolean(bound) => item.boolean().map(|value| value.cmp(bound)),
                 };
