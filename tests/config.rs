@@ -158,7 +158,12 @@ fn every_key_arrives() {
         (seconds(24), SelfMessages::All, Lagging::Disconnect)
     );
     assert_eq!(bot.message_format, MessageFormat::String);
-    assert_eq!(bot.actions.allow.as_deref(), Some(&["send_msg".to_owned()][..]));
+    let [rule] = bot.actions.rules() else { panic!("{:?}", bot.actions) };
+    assert_eq!(
+        (rule.key.as_str(), rule.allow.written()),
+        ("consumer.bot.actions", &["send_msg".to_owned()][..])
+    );
+    assert!(!rule.local_media);
     assert_eq!(config.log.level, "info,onebot_gateway::upstream=debug");
     assert_eq!(config.log.format, Format::Json);
 }
@@ -283,7 +288,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ("[sever]\nlisten = \"x\"", "9:2: sever: unknown key; did you mean `server`?"),
     (
         "[webhooks]",
-        "9:2: webhooks: unknown key; the keys here are server, admin, upstream, calls, journal, consumer, limit, log",
+        "9:2: webhooks: unknown key; the keys here are server, admin, upstream, calls, journal, consumer, limit, role, log",
     ),
     (
         "[admin]\nlisten = \"127.0.0.1:6700\"",
@@ -410,6 +415,43 @@ const MISTAKES: &[(&str, &str)] = &[
         r#"11:21: consumer.x.actions.allow: no OneBot implementation has an action "get_cookie"; did you mean `get_cookies`?"#,
     ),
     (
+        "[role.a.actions]\nallow = [\"@sends\"]",
+        r#"10:9: role.a.actions.allow: there is no set "@sends"; did you mean "@send"?"#,
+    ),
+    (
+        "[role.a.actions]\ndeny = [\"get_zebra_*\"]",
+        r#"10:8: role.a.actions.deny: no action is like "get_zebra_*"; `onebot-gateway actions` lists them, without _async and _rate_limited"#,
+    ),
+    (
+        "[role.a.actions]\ngroups = [5, 6]\nexcept_groups = [6]",
+        "11:17: role.a.actions.except_groups: 6 is in `groups` too; take it out of one of the two",
+    ),
+    (
+        "[role.a.actions]\nusers = [0]",
+        "10:9: role.a.actions.users: item 1 0 is not a QQ number, such as 10001",
+    ),
+    (
+        "[role.a.actions]\nusers = 5",
+        "10:9: role.a.actions.users: is a number; expected a list of QQ numbers, in the file: the environment cannot set lists",
+    ),
+    (
+        "[role.a.actions.where]\nset_grop_ban = { duration = 1 }",
+        r#"10:16: role.a.actions.where.set_grop_ban: no OneBot implementation has an action "set_grop_ban"; did you mean `set_group_ban`?"#,
+    ),
+    (
+        "[consumer.x]\ntoken = \"x\"\nroles = [\"chta\"]\n[role.chat.actions]\nallow = [\"@send\"]",
+        r#"11:9: consumer.x.roles: there is no role "chta"; did you mean "chat"?"#,
+    ),
+    (
+        "[consumer.x]\ntoken = \"x\"\nroles = [\"chat\"]\nactions = { groups = [5] }\n[role.chat.actions]\nallow = [\"@send\"]",
+        "12:11: consumer.x.actions: bounds what its own `allow` lists, and with `roles` there is none by default; add `allow`, or write this into the roles",
+    ),
+    (
+        "[role.b]\nroles = [\"c\"]\n[role.a]\nroles = [\"b\"]\n[role.c]\nroles = [\"b\"]",
+        "10:9: role.b.roles: include each other in a circle, b → c → b; take one of them out",
+    ),
+    ("[role.a]", "9:7: role.a: permits nothing; add a table [role.a.actions]"),
+    (
         "[calls]\ntimeouts = { send_grop_msg = \"1s\" }",
         r#"10:30: calls.timeouts.send_grop_msg: no OneBot implementation has an action "send_grop_msg"; did you mean `send_group_msg`?"#,
     ),
@@ -434,7 +476,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ("# 中文\n[log]\n\"日志\" = 1", "11:1: log.日志: unknown key; the keys here are level, format"),
     (
         "# 中文\ncalls = { \"超时\" = 1 }",
-        "10:1: consumer.bot.calls: unknown key; the keys here are token, reverse_ws, webhook, heartbeat, message_format, self_messages, lagging, priority, in_flight, max_frame, daily, actions",
+        "10:1: consumer.bot.calls: unknown key; the keys here are token, reverse_ws, webhook, heartbeat, message_format, self_messages, lagging, priority, in_flight, max_frame, daily, roles, actions",
     ),
     ("[log]\nlevel = info", "10:9: not TOML: invalid float, expected `inf`; text goes in quotes"),
     ("[log]\nlevel = \"info\"\nlevel = \"warn\"", "11:1: not TOML: duplicate key"),

@@ -99,9 +99,10 @@ fn shows_every_key() {
         ("webhook", "/consumer/*/webhook"),
         ("tls", "/server/tls"),
         ("tls", "/admin/tls"),
-        ("actions", "/consumer/nonebot/actions"),
         ("limit", "/limit/account"),
         ("breaker", "/limit/account/breaker"),
+        ("role", "/role/guest"),
+        ("actions", "/role/guest/actions"),
         ("log", "/log"),
     ];
     for (section, pointer) in sections {
@@ -132,6 +133,7 @@ fn keys_of(section: &str) -> Vec<String> {
         "consumer" => "[consumer.bot]\nwhatsoever = 1".to_owned(),
         "limit" => "[limit.x]\nwhatsoever = 1".to_owned(),
         "breaker" => "[limit.x.breaker]\nwhatsoever = 1".to_owned(),
+        "role" => "[role.guest]\nwhatsoever = 1".to_owned(),
         section => format!("[{section}]\nwhatsoever = 1"),
     };
     let problems = parse(&text, &[]).unwrap_err().to_string();

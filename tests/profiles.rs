@@ -11,6 +11,8 @@ mod stage;
 
 use onebot_gateway::config::Config;
 use onebot_gateway::hub::LinkState;
+use onebot_gateway::policy::acl::{Permissions, Rule};
+use onebot_gateway::policy::actions::ActionPatterns;
 use onebot_gateway::policy::events::SelfMessages;
 use onebot_gateway::simulator::{self, Profile, Simulator};
 use onebot_gateway::upstream::Endpoint;
@@ -124,8 +126,9 @@ async fn converse(expected: &Expected) {
 fn trust_the_bots(config: &mut Config) {
     for bot in &mut config.consumers {
         bot.self_messages = SelfMessages::All;
-        bot.actions.allow =
-            Some(["*", "download_file_stream", "upload_file_stream"].map(str::to_owned).to_vec());
+        let list = ["*", "download_file_stream", "upload_file_stream"].map(str::to_owned);
+        let allow = ActionPatterns::parse(&list).unwrap();
+        bot.actions = Permissions::new(vec![Rule { allow, ..Rule::open("consumer.bot.actions") }]);
     }
 }
 

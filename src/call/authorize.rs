@@ -10,20 +10,22 @@ use tower::{Layer, Service};
 use tracing::debug;
 
 use super::CallService;
-use crate::hub::{Outcome, Reply};
+use crate::hub::{Hub, Outcome, Reply};
 use crate::onebot::{Call, Retcode};
-use crate::policy::acl::ActionRules;
+use crate::policy::acl::Permissions;
 
 /// Makes [`Authorize`]s.
 #[derive(Debug, Clone)]
 pub(super) struct AuthorizeLayer {
     consumer: Arc<str>,
-    rules: Arc<ActionRules>,
+    permissions: Arc<Permissions>,
+    /// Remembers which chats messages are in.
+    hub: Arc<Hub>,
 }
 
 impl AuthorizeLayer {
-    pub(super) fn new(consumer: &str, rules: ActionRules) -> Self {
-        Self { consumer: consumer.into(), rules: Arc::new(rules) }
+    pub(super) fn new(consumer: &str, permissions: Permissions, hub: Arc<Hub>) -> Self {
+        Self { consumer: consumer.into(), permissions: Arc::new(permissions), hub }
     }
 }
 
@@ -31,7 +33,8 @@ impl<S> Layer<S> for AuthorizeLayer {
     type Service = Authorize<S>;
 
     fn layer(&self, inner: S) -> Authorize<S> {
-        Authorize { inner, consumer: Arc::clone(&self.consumer), rules: Arc::clone(&self.rules) }
+        let Self { consumer, permissions, hub } = self.clone();
+        Authorize { inner, consumer, permissions, hub }
     }
 }
 
@@ -40,7 +43,8 @@ impl<S> Layer<S> for AuthorizeLayer {
 pub struct Authorize<S> {
     inner: S,
     consumer: Arc<str>,
-    rules: Arc<ActionRules>,
+    permissions: Arc<Permissions>,
+    hub: Arc<Hub>,
 }
 
 impl<S: CallService + Clone> Service<Call> for Authorize<S> {
@@ -53,12 +57,12 @@ impl<S: CallService + Clone> Service<Call> for Authorize<S> {
     }
 
     fn call(&mut self, call: Call) -> Self::Future {
-        match self.rules.permit(&call.action) {
+        match self.permissions.permit(&call, &*self.hub) {
             Ok(()) => Either::Left(self.inner.call(call)),
             Err(denial) => {
                 // Gives back what being ready took, a slot: nobody else could use it until the next call.
                 self.inner = self.inner.clone();
-                let message = denial.advice(&self.consumer);
+                let message = denial.explain(&self.consumer).to_string();
                 debug!(consumer = &*self.consumer, action = call.action.base(), "call denied: {message}");
                 let reply = Reply::refusal(Retcode::Forbidden, Outcome::Denied, &message);
                 Either::Right(ready(Ok(reply)))

@@ -31,7 +31,7 @@ pub use self::pace::{Pacer, Share};
 use self::translate::{Translate, TranslateLayer};
 use crate::hub::{Hub, Reply, Selection};
 use crate::onebot::{Call, MessageFormat};
-use crate::policy::acl::ActionRules;
+use crate::policy::acl::Permissions;
 use crate::telemetry::metrics::ConsumerMetrics;
 
 /// The path of one consumer's calls. Clones share its slots, rules and metrics.
@@ -54,7 +54,7 @@ pub struct Terms {
     /// Its name, and its part of the account's pace.
     pub share: Share,
     /// What it may call.
-    pub actions: ActionRules,
+    pub actions: Permissions,
     /// What it gets from `get_event`.
     pub events: Selection,
     /// How messages are written that it gets.
@@ -78,7 +78,7 @@ pub fn caller(account: &Account, terms: Terms, metrics: &Arc<ConsumerMetrics>) -
         // Around all that may know an answer.
         .layer(TranslateLayer::new(terms.format, Arc::clone(metrics)))
         // Before anything is taken: a refused call costs neither a slot nor a token.
-        .layer(AuthorizeLayer::new(&terms.share.consumer, terms.actions))
+        .layer(AuthorizeLayer::new(&terms.share.consumer, terms.actions, Arc::clone(&hub)))
         // A slot can be given back, so it is taken before what cannot.
         .layer(InFlightLayer::new(terms.slots))
         // The last that may refuse: what a call takes from a limit is gone.

@@ -11,6 +11,7 @@ use super::*;
 use crate::hub::{self, CallId, LinkId, Outcome, UpstreamReply};
 use crate::journal::{self, Journal, SegmentBuilder, Seq};
 use crate::onebot::{ActionName, Head, scan};
+use crate::policy::acl::Rule;
 use crate::policy::events::{EventRules, SelfMessages};
 use crate::telemetry::Metrics;
 
@@ -43,7 +44,7 @@ impl Stage {
     fn caller(&self, name: &str, self_messages: SelfMessages) -> Caller {
         let terms = Terms {
             share: Share { consumer: name.to_owned(), weight: 1, daily: Vec::new() },
-            actions: ActionRules::default(),
+            actions: Permissions::new(vec![Rule::open("consumer.bot.actions")]),
             events: Selection::new(EventRules { self_messages }),
             format: MessageFormat::Array,
             slots: Slots::new(1000),

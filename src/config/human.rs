@@ -46,6 +46,10 @@ pub(super) struct OwnMessages(pub(super) SelfMessages);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct List(pub(super) Vec<String>);
 
+/// A list of QQ numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Ids(pub(super) Vec<i64>);
+
 const LONGEST: Duration = Duration::from_hours(365 * 24);
 
 impl Human for Interval {
@@ -277,6 +281,52 @@ impl<'de> Deserialize<'de> for List {
         }
 
         deserializer.deserialize_any(Strings)
+    }
+}
+
+impl<'de> Deserialize<'de> for Ids {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Numbers;
+
+        impl<'de> Visitor<'de> for Numbers {
+            type Value = Ids;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of QQ numbers, in the file: the environment cannot set lists")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Ids, A::Error> {
+                let mut ids = Vec::new();
+                while let Some(Id(id)) = items.next_element()? {
+                    ids.push(id);
+                }
+                Ok(Ids(ids))
+            }
+        }
+
+        deserializer.deserialize_any(Numbers)
+    }
+}
+
+/// A QQ number.
+struct Id(i64);
+
+impl Human for Id {
+    const EXPECTED: &str = "a QQ number, such as 10001";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        let number = text.trim().parse().map_err(|_| format!("{text:?} is not {}", Self::EXPECTED))?;
+        Self::from_number(number)
+    }
+
+    fn from_number(number: i64) -> Result<Self, String> {
+        if number > 0 { Ok(Self(number)) } else { Err(format!("{number} is not {}", Self::EXPECTED)) }
+    }
+}
+
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Reading(PhantomData))
     }
 }
 

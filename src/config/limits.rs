@@ -7,13 +7,13 @@ use jiff::tz::TimeZone;
 
 use super::human::{Count, Interval, Rate};
 use super::raw;
-use super::read::closest;
 use super::resolve::Resolver;
 use crate::call::pace;
 use crate::policy::actions::{ActionPatterns, SETS};
 use crate::policy::bucket::{Breaker, Pacing};
 use crate::policy::budget::Allowance;
 use crate::policy::limit::{Excess, Limit, Per};
+use crate::policy::spelling::closest;
 
 /// Long enough for most bursts, shorter than bots wait for an answer.
 const MAX_WAIT: Duration = Duration::from_secs(30);

@@ -8,6 +8,7 @@
 mod exposure;
 mod human;
 mod limits;
+mod permissions;
 mod problem;
 mod raw;
 mod read;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::human::{Count, Interval, List, OwnMessages, Rate, Size, Switch};
+use super::human::{Count, Ids, Interval, List, OwnMessages, Rate, Size, Switch};
 use super::secret::RawSecret;
 
 #[derive(Default, Deserialize)]
@@ -17,6 +17,7 @@ pub(super) struct Raw {
     pub(super) journal: Journal,
     pub(super) consumer: BTreeMap<String, Consumer>,
     pub(super) limit: BTreeMap<String, Limit>,
+    pub(super) role: BTreeMap<String, Role>,
     pub(super) log: Log,
 }
 
@@ -99,7 +100,8 @@ pub(super) struct Consumer {
     pub(super) in_flight: Option<Count>,
     pub(super) max_frame: Option<Size>,
     pub(super) daily: BTreeMap<String, Count>,
-    pub(super) actions: Actions,
+    pub(super) roles: Option<List>,
+    pub(super) actions: Option<Actions>,
 }
 
 #[derive(Default, Deserialize)]
@@ -141,8 +143,31 @@ pub(super) enum Lagging {
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+pub(super) struct Role {
+    pub(super) roles: Option<List>,
+    pub(super) actions: Option<Actions>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub(super) struct Actions {
     pub(super) allow: Option<List>,
+    pub(super) deny: Option<List>,
+    pub(super) groups: Option<Ids>,
+    pub(super) users: Option<Ids>,
+    pub(super) except_groups: Option<Ids>,
+    pub(super) except_users: Option<Ids>,
+    #[serde(rename = "where")]
+    pub(super) conditions: BTreeMap<String, serde_json::Value>,
+    pub(super) local_media: Option<Switch>,
+}
+
+impl Actions {
+    /// Whether there is anything that makes `allow` smaller or larger.
+    pub(super) fn bounds_what_it_allows(&self) -> bool {
+        let lists = [&self.groups, &self.users, &self.except_groups, &self.except_users];
+        lists.iter().any(|list| list.is_some()) || !self.conditions.is_empty() || self.local_media.is_some()
+    }
 }
 
 #[derive(Default, Deserialize)]

@@ -6,6 +6,7 @@ use std::ops::RangeBounds;
 use std::time::Duration;
 
 use super::human::{Count, Interval, Size};
+use super::permissions::Roles;
 use super::problem::Report;
 use super::raw::{self, Raw};
 use super::secret::RawSecret;
@@ -14,9 +15,9 @@ use super::tls::{self, Trusts};
 use super::{Config, DRAIN, WORKERS, exposure};
 use crate::downstream::{self, Channel, Consumer, Lagging, ReverseWs, Webhook};
 use crate::net::{self, Target};
-use crate::onebot::{ActionName, MessageFormat, catalogue};
+use crate::onebot::MessageFormat;
 use crate::policy::Secret;
-use crate::policy::acl::ActionRules;
+use crate::policy::actions::action_named;
 use crate::policy::spelling::closest;
 use crate::telemetry::logging;
 use crate::upstream::{self, Endpoint};
@@ -35,7 +36,8 @@ pub(super) fn resolve(
     let admin = resolver.admin(raw.admin);
     let upstream = resolver.upstreams(raw.upstream);
     let names: Vec<String> = raw.consumer.keys().cloned().collect();
-    let consumers = resolver.consumers(raw.consumer);
+    let roles = resolver.roles(raw.role);
+    let consumers = resolver.consumers(raw.consumer, &roles);
     let pace = resolver.pace(raw.limit, raw.calls.time_zone.as_deref(), &names);
     let calls = resolver.calls(raw.calls);
     let journal = resolver.journal(&raw.journal);
@@ -210,16 +212,23 @@ impl Resolver<'_, '_> {
         }
     }
 
-    fn consumers(&mut self, raw: BTreeMap<String, raw::Consumer>) -> Vec<Consumer> {
+    fn roles(&mut self, raw: BTreeMap<String, raw::Role>) -> Roles {
+        for name in raw.keys() {
+            self.name(&["role", name], name);
+        }
+        Roles::read(raw, self.report)
+    }
+
+    fn consumers(&mut self, raw: BTreeMap<String, raw::Consumer>, roles: &Roles) -> Vec<Consumer> {
         if raw.is_empty() {
             let message =
                 "nothing could ever connect; add a table [consumer.NAME] with a `token` for each bot";
             self.report.missing(&["consumer"], message);
         }
-        raw.into_iter().filter_map(|(name, raw)| self.consumer(&name, raw)).collect()
+        raw.into_iter().filter_map(|(name, raw)| self.consumer(&name, raw, roles)).collect()
     }
 
-    fn consumer(&mut self, name: &str, raw: raw::Consumer) -> Option<Consumer> {
+    fn consumer(&mut self, name: &str, raw: raw::Consumer, roles: &Roles) -> Option<Consumer> {
         self.name(&["consumer", name], name);
         let key = |key| ["consumer", name, key];
         let token = self.token(&key("token"), raw.token);
@@ -247,7 +256,7 @@ impl Resolver<'_, '_> {
                 raw::Lagging::Skip => Lagging::Skip,
                 raw::Lagging::Disconnect => Lagging::Disconnect,
             }),
-            actions: self.actions(name, raw.actions),
+            actions: roles.permissions(name, raw.actions, raw.roles, self.report),
             priority: self.within(
                 &key("priority"),
                 raw.priority.map(|Count(turns)| u32::try_from(turns).unwrap_or(u32::MAX)),
@@ -329,26 +338,10 @@ impl Resolver<'_, '_> {
         Some(Webhook { url: url?, ..webhook })
     }
 
-    fn actions(&mut self, consumer: &str, raw: raw::Actions) -> ActionRules {
-        let allow = raw.allow.map(|list| list.0);
-        for action in allow.iter().flatten().filter(|action| *action != "*") {
-            self.action(&["consumer", consumer, "actions", "allow"], action);
-        }
-        ActionRules { allow }
-    }
-
     /// A name that no action has would be a rule that never applies.
     fn action(&mut self, path: &[&str], name: &str) {
-        let action = ActionName::new(name);
-        if action.entry().is_none() {
-            let names: Vec<&str> = catalogue::all().iter().map(|action| action.name).collect();
-            let hint = closest(name, &names).map_or_else(
-                || "expected a name such as `send_group_msg`".to_owned(),
-                |meant| format!("did you mean `{meant}`?"),
-            );
-            self.report.refuse(path, format!("no OneBot implementation has an action {name:?}; {hint}"));
-        } else if !action.suffix().is_empty() {
-            self.report.refuse(path, format!("names a form of an action; write `{}`", action.base()));
+        if let Err(problem) = action_named(name) {
+            self.report.refuse(path, problem);
         }
     }
 

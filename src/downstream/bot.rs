@@ -45,6 +45,9 @@ impl Bot {
             format: consumer.message_format,
             slots: Slots::new(consumer.in_flight.unwrap_or(in_flight)),
         };
+        if consumer.actions.need_memory() {
+            account.hub.remember_chats();
+        }
         let caller = caller(account, terms, &metrics);
         Arc::new(Self { consumer, config, hub: Arc::clone(&account.hub), caller, events, metrics })
     }

@@ -28,7 +28,7 @@ use crate::net::Target;
 use crate::net::tls::Trust;
 use crate::onebot::MessageFormat;
 use crate::policy::Secret;
-use crate::policy::acl::ActionRules;
+use crate::policy::acl::{Permissions, Rule};
 use crate::policy::budget::Allowance;
 use crate::policy::events::SelfMessages;
 
@@ -76,7 +76,7 @@ pub struct Consumer {
     /// What happens to a session that fell off the journal.
     pub lagging: Lagging,
     /// What it may call.
-    pub actions: ActionRules,
+    pub actions: Permissions,
     /// Its turns at a limit it shares, for each turn of a consumer with 1.
     pub priority: u32,
     /// How many of its calls may be open; `None` for `calls.in_flight`.
@@ -91,8 +91,10 @@ impl Consumer {
     /// The defaults for a bot named `name`.
     #[must_use]
     pub fn new(name: impl Into<String>, token: Secret) -> Self {
+        let name = name.into();
+        let actions = Rule::open(format!("consumer.{name}.actions"));
         Self {
-            name: name.into(),
+            name,
             token,
             reverse_ws: Vec::new(),
             webhook: None,
@@ -100,7 +102,7 @@ impl Consumer {
             message_format: MessageFormat::default(),
             self_messages: SelfMessages::default(),
             lagging: Lagging::Skip,
-            actions: ActionRules::default(),
+            actions: Permissions::new(vec![actions]),
             priority: 1,
             in_flight: None,
             max_frame: None,

@@ -452,8 +452,8 @@ mod tests {
         let link = core.open_link(Arc::default(), "");
         core.prove_link(link, now);
         let call = Call { action: ActionName::new("send_msg"), params: Bytes::from_static(b"{}") };
-        let (sent, sent_answer) = Pending::new(None);
-        let (unsent, unsent_answer) = Pending::new(None);
+        let (sent, sent_answer) = Pending::new(None, None);
+        let (unsent, unsent_answer) = Pending::new(None, None);
         let mut calls = Vec::new();
         core.dispatch(call.clone(), sent, now);
         assert!(core.take_calls(link, 1, &mut calls));

@@ -6,11 +6,12 @@
 mod attach;
 mod core;
 mod reply;
+mod seen;
 mod selection;
 mod sends;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
@@ -21,10 +22,13 @@ pub use self::attach::Attachment;
 use self::core::Core;
 pub use self::core::{CallId, LinkId, UpstreamReply};
 pub use self::reply::{Outcome, Parts, Pending, Reply};
+use self::seen::Seen;
 pub use self::selection::{Hold, Selection};
 pub use self::sends::Sends;
 use crate::journal::Journal;
-use crate::onebot::Call;
+use crate::onebot::{Call, Envelope, Head};
+use crate::policy::acl::Memory;
+use crate::policy::target::Target;
 use crate::telemetry::metrics::LinkMetrics;
 
 /// `[calls]`: how long calls live and how many may be open.
@@ -103,6 +107,8 @@ pub struct Hub {
     /// Fires when calls left the queue after it was full.
     room: Notify,
     attached: Mutex<attach::Roster>,
+    /// Which chats messages and requests are in; kept once somebody needs to know.
+    seen: OnceLock<Arc<Seen>>,
     configured_self_id: Option<i64>,
     metrics: LinkMetrics,
 }
@@ -131,6 +137,7 @@ impl Hub {
             deadline_moved: Notify::new(),
             room: Notify::new(),
             attached: Mutex::default(),
+            seen: OnceLock::new(),
             configured_self_id: self_id,
             metrics,
         })
@@ -198,7 +205,8 @@ impl Hub {
     /// chat, `sends` learns which, even when nobody waits for the answer any more.
     pub fn dispatch(&self, call: Call, sends: Option<&Arc<Sends>>) -> Pending {
         let sends = sends.filter(|_| call.action.entry().is_some_and(|action| action.sends));
-        let (slot, pending) = Pending::new(sends.map(|sends| sends.begin(self.journal.end())));
+        let noting = self.seen.get().and_then(|seen| seen.expect(&call));
+        let (slot, pending) = Pending::new(sends.map(|sends| sends.begin(self.journal.end())), noting);
         let mut core = self.core();
         if core.dispatch(call, slot, Instant::now()) {
             self.deadline_moved.notify_one();
@@ -233,6 +241,24 @@ impl Hub {
     }
 }
 
+/// What consumers that are bound to some chats need.
+impl Hub {
+    /// From now on the chats of messages and requests are remembered.
+    pub fn remember_chats(&self) {
+        self.seen.get_or_init(Arc::default);
+    }
+}
+
+impl Memory for Hub {
+    fn message(&self, id: i64) -> Option<Target> {
+        self.seen.get()?.message(id)
+    }
+
+    fn request(&self, flag: &str) -> Option<Target> {
+        self.seen.get()?.request(flag)
+    }
+}
+
 /// What the link's session does.
 impl Hub {
     /// A connection to LLOneBot exists. It takes the place of the one before, whose pending
@@ -250,9 +276,16 @@ impl Hub {
         link
     }
 
+    /// Takes note of which chat an event is from, if somebody needs to know.
+    pub fn note_event(&self, text: &[u8], envelope: &Envelope, head: &Head) {
+        if let Some(seen) = self.seen.get() {
+            seen.note_event(text, envelope, head);
+        }
+    }
+
     /// A call of the gateway itself, sent also while the link is unproven.
     pub fn probe(&self, link: LinkId, call: Call) -> Pending {
-        let (slot, pending) = Pending::new(None);
+        let (slot, pending) = Pending::new(None, None);
         let mut core = self.core();
         if core.probe(link, call, slot, Instant::now()) {
             self.deadline_moved.notify_one();

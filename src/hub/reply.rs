@@ -12,6 +12,7 @@ use futures_channel::oneshot;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::coop::unconstrained;
 
+use super::seen::Noting;
 use super::sends::Sending;
 use crate::journal::Seq;
 use crate::onebot::reply::{Retcode, deferred, failed, ok};
@@ -161,9 +162,10 @@ pub struct Pending(oneshot::Receiver<Reply>);
 
 impl Pending {
     /// With the slot that is to be answered; `sending` learns what the call has sent, if it sends.
-    pub(super) fn new(sending: Option<Sending>) -> (Slot, Self) {
+    /// `noting` notes in which chat that is.
+    pub(super) fn new(sending: Option<Sending>, noting: Option<Noting>) -> (Slot, Self) {
         let (reply, pending) = oneshot::channel();
-        (Slot { reply, sending }, Self(pending))
+        (Slot { reply, sending, noting }, Self(pending))
     }
 }
 
@@ -172,6 +174,7 @@ impl Pending {
 pub(super) struct Slot {
     reply: oneshot::Sender<Reply>,
     sending: Option<Sending>,
+    noting: Option<Noting>,
 }
 
 impl Slot {
@@ -180,6 +183,9 @@ impl Slot {
         // First, so that whoever reads on because of the answer finds it noted.
         if let Some(sending) = self.sending {
             sending.answered(&reply.text);
+        }
+        if let Some(noting) = self.noting {
+            noting.answered(&reply.text);
         }
         self.reply.send(reply).is_ok()
     }

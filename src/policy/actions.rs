@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::spelling::closest;
 use crate::onebot::ActionName;
 use crate::onebot::catalogue::{self, Access, Action, Category, Risk, Target};
 
@@ -16,6 +17,8 @@ pub struct ActionPatterns {
     matched: Rows,
     named: Rows,
     exact: Rows,
+    /// Matched by something else than `*`.
+    chosen: Rows,
     /// For the names that the catalogue does not know; those it knows are decided when this is made.
     globs: Vec<String>,
 }
@@ -143,6 +146,15 @@ impl ActionPatterns {
         action.entry().and_then(catalogue::row).is_some_and(|row| has(&self.exact, row))
     }
 
+    /// Whether something on the list means this action that is not `*`, which means any.
+    #[must_use]
+    pub fn chooses(&self, action: &ActionName) -> bool {
+        match action.entry().and_then(catalogue::row) {
+            Some(row) => has(&self.chosen, row),
+            None => self.globs.iter().any(|glob| glob != "*" && glob_matches(glob, action.base())),
+        }
+    }
+
     /// Whether `*` is on the list: it is no list of what a bot needs.
     #[must_use]
     pub fn is_open(&self) -> bool {
@@ -174,7 +186,7 @@ impl ActionPatterns {
     fn add_set(&mut self, item: &str) -> Result<(), String> {
         let set = SETS.iter().find(|set| set.name == item).ok_or_else(|| {
             let names = SETS.map(|set| set.name);
-            let hint = closest(item, names).map_or_else(
+            let hint = closest(item, &names).map_or_else(
                 || format!("the sets are {}", names.join(" ")),
                 |meant| format!("did you mean {meant:?}?"),
             );
@@ -182,6 +194,7 @@ impl ActionPatterns {
         })?;
         for (row, _) in catalogue::all().iter().enumerate().filter(|(_, action)| set.has(action)) {
             put(&mut self.matched, row);
+            put(&mut self.chosen, row);
             if set.names_danger {
                 put(&mut self.named, row);
             }
@@ -194,6 +207,9 @@ impl ActionPatterns {
         for (row, action) in catalogue::all().iter().enumerate() {
             if glob_matches(item, action.name) {
                 put(&mut self.matched, row);
+                if item != "*" {
+                    put(&mut self.chosen, row);
+                }
                 found = true;
             }
         }
@@ -207,22 +223,33 @@ impl ActionPatterns {
     }
 
     fn add_name(&mut self, item: &str) -> Result<(), String> {
-        let action = ActionName::new(item);
-        let Some(row) = action.entry().and_then(catalogue::row) else {
-            let names = catalogue::all().iter().map(|action| action.name);
-            let hint = closest(item, names).map_or_else(
-                || "expected a name such as `send_group_msg`".to_owned(),
-                |meant| format!("did you mean `{meant}`?"),
-            );
-            return Err(format!("no OneBot implementation has an action {item:?}; {hint}"));
-        };
-        if !action.suffix().is_empty() {
-            return Err(format!("names a form of an action; write `{}`", action.base()));
-        }
-        for rows in [&mut self.matched, &mut self.named, &mut self.exact] {
-            put(rows, row);
+        if let Some(row) = catalogue::row(action_named(item)?) {
+            for rows in [&mut self.matched, &mut self.named, &mut self.exact, &mut self.chosen] {
+                put(rows, row);
+            }
         }
         Ok(())
+    }
+}
+
+/// The action of this exact name.
+///
+/// # Errors
+/// That there is none, with what was probably meant.
+pub fn action_named(name: &str) -> Result<&'static Action, String> {
+    let action = ActionName::new(name);
+    let Some(entry) = action.entry() else {
+        let names: Vec<&str> = catalogue::all().iter().map(|action| action.name).collect();
+        let hint = closest(name, &names).map_or_else(
+            || "expected a name such as `send_group_msg`".to_owned(),
+            |meant| format!("did you mean `{meant}`?"),
+        );
+        return Err(format!("no OneBot implementation has an action {name:?}; {hint}"));
+    };
+    if action.suffix().is_empty() {
+        Ok(entry)
+    } else {
+        Err(format!("names a form of an action; write `{}`", action.base()))
     }
 }
 
@@ -266,18 +293,6 @@ fn glob_matches(glob: &str, name: &str) -> bool {
         }
     }
     glob.iter().skip(at).all(|&rest| rest == '*')
-}
-
-/// The name that `written` was probably meant to be.
-#[must_use]
-pub fn closest<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let written = written.to_lowercase().replace('-', "_");
-    names
-        .into_iter()
-        .map(|name| (strsim::damerau_levenshtein(&written, name), name))
-        .filter(|&(distance, name)| distance <= 1 || distance * 3 <= name.len())
-        .min()
-        .map(|(_, name)| name)
 }
 
 #[cfg(test)]

@@ -187,6 +187,19 @@ impl<'a> Touched<'a> {
         }
     }
 
+    /// As [`target`](Self::target), if every implementation would take the call for that chat.
+    #[must_use]
+    pub fn certain_target(&self, action: &Action) -> Option<Target> {
+        let names_both = self.group != Id::Absent && self.user != Id::Absent;
+        let is_said = matches!(self.message_type, MessageType::Private | MessageType::Group);
+        let is_open = match action.target {
+            catalogue::Target::Chat => !is_private(action) && !is_said,
+            catalogue::Target::Forward => true,
+            _ => false,
+        };
+        if self.is_ambiguous || (names_both && is_open) { None } else { self.target(Some(action)) }
+    }
+
     fn chat(&self) -> Option<Target> {
         let group = self.group.known().map(Target::Group);
         let user = self.user.known().map(Target::User);
@@ -214,13 +227,19 @@ fn message_type(raw: &[u8]) -> MessageType {
     }
 }
 
-/// A flag that was passed on as a number is the same flag.
-pub(super) fn flag(raw: &[u8]) -> Option<Cow<'_, str>> {
+/// The raw JSON text of a flag, decoded. One that was passed on as a number is the same flag.
+#[must_use]
+pub fn flag(raw: &[u8]) -> Option<Cow<'_, str>> {
     match raw.first()? {
         b'"' => string(raw),
         b'-' | b'0'..=b'9' => std::str::from_utf8(raw).ok().map(Cow::Borrowed),
         _ => None,
     }
+}
+
+/// Whether every implementation takes the value for true.
+pub(super) fn is_true(value: &Value) -> bool {
+    *value == Value::Bool(true)
 }
 
 /// Every user that `params` names in any of the ways implementations know, lists included: `user_id`,

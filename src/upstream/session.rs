@@ -267,6 +267,7 @@ impl<'a> Session<'a> {
             Some(Meta::Other) | None => {}
         }
         self.give_out_replies();
+        self.hub.note_event(text, envelope, &head);
         self.events.push(text, head);
         Ok(())
     }

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use onebot_gateway::policy::acl::{Permissions, Rule};
+use onebot_gateway::policy::actions::ActionPatterns;
 use onebot_gateway::simulator::Profile;
 use serde_json::{Value, json};
 
@@ -93,7 +95,9 @@ async fn clause_29_quick_operations_are_an_action_for_bots_on_a_websocket() {
 #[tokio::test]
 async fn clause_30_a_restart_is_answered_before_the_connection_goes_away() {
     let stage = Stage::set(Profile::Llonebot, |config| {
-        config.consumers[0].actions.allow = Some(vec!["*".to_owned(), "set_restart".to_owned()]);
+        let allow = ActionPatterns::parse(&["*".to_owned(), "set_restart".to_owned()]).unwrap();
+        let rule = Rule { allow, ..Rule::open("consumer.bot.actions") };
+        config.consumers[0].actions = Permissions::new(vec![rule]);
     })
     .await;
     let mut bot = stage.bot().await;

@@ -45,10 +45,7 @@ async fn clause_15_api_takes_calls_and_gives_back_any_echo_unchanged() {
 /// LLOneBot's own failures keep its numbers: 1200 for an action that went wrong.
 #[tokio::test]
 async fn clause_16_a_status_n_of_http_is_retcode_1000_and_n() {
-    let stage = Stage::set(onebot_gateway::simulator::Profile::Llonebot, |config| {
-        config.consumers[0].actions.allow = Some(vec!["*".to_owned()]);
-    })
-    .await;
+    let stage = Stage::llonebot().await;
     let mut bot = stage.bot().await;
     let mut refused = async |frame: &str| stage::json(&bot.ask(frame).await)["retcode"].clone();
     assert_eq!(refused(r#"{"action":"get_status","#).await, 1400);

@@ -24,6 +24,7 @@ mod late_answers;
 mod limits;
 mod link_loss;
 mod liveness;
+mod permissions;
 mod rules;
 mod slots;
 mod stalled;

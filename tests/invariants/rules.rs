@@ -1,7 +1,8 @@
 //! What a bot may not call never reaches LLOneBot, however it is spelled.
 
 use onebot_gateway::onebot::catalogue::{self, Risk};
-use onebot_gateway::policy::acl::ActionRules;
+use onebot_gateway::policy::acl::{Permissions, Rule};
+use onebot_gateway::policy::actions::ActionPatterns;
 use tokio::time::Duration;
 
 use crate::bot::retcode;
@@ -56,7 +57,9 @@ async fn a_list_lets_through_what_it_names_and_nothing_else() {
     let gateway = Gateway::new();
     let (mut upstream, _link) = gateway.link_by_hand().await;
     let listed = gateway.consumer_with("listed", |consumer| {
-        consumer.actions = ActionRules { allow: Some(vec!["get_cookies".to_owned()]) };
+        let allow = ActionPatterns::parse(&["get_cookies".to_owned()]).unwrap();
+        let rule = Rule { allow, ..Rule::open("consumer.listed.actions") };
+        consumer.actions = Permissions::new(vec![rule]);
     });
     let mut bot = gateway.attach(&listed);
     bot.call("get_msg", "{}", "1").await;

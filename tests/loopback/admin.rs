@@ -79,9 +79,7 @@ async fn the_token_guards_the_metrics_and_web_pages_get_nothing() {
 #[tokio::test]
 async fn metrics_are_prometheus_text_and_count_what_happens() {
     let simulator = simulator(anywhere()).await;
-    let mut config = config(dial(simulator.address().unwrap()));
-    config.consumers[0].actions.allow = Some(vec!["*".to_owned()]);
-    let gateway = Running::start(config).await;
+    let gateway = Running::start(config(dial(simulator.address().unwrap()))).await;
     gateway.admin.ready().await;
     let answer = get(gateway.admin.0, "/metrics", "").await;
     assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));

@@ -5,6 +5,8 @@ use std::time::Duration;
 use onebot_gateway::downstream::Webhook;
 use onebot_gateway::onebot::signature;
 use onebot_gateway::policy::Secret;
+use onebot_gateway::policy::acl::{Permissions, Rule};
+use onebot_gateway::policy::actions::ActionPatterns;
 
 use super::endpoint::{Answer, Endpoint, Post};
 use super::stage::{Stage, message, patiently};
@@ -165,7 +167,9 @@ async fn an_operation_the_bot_may_not_do_is_refused_and_the_others_are_done() {
     let webhook = endpoint.webhook();
     let stage = Stage::set(|config| {
         config.consumers[0].webhook = Some(webhook);
-        config.consumers[0].actions.allow = Some(vec!["send_group_msg".to_owned(), "delete_msg".to_owned()]);
+        let allow = ActionPatterns::parse(&["send_group_msg".to_owned(), "delete_msg".to_owned()]).unwrap();
+        let rule = Rule { allow, ..Rule::open("consumer.bot.actions") };
+        config.consumers[0].actions = Permissions::new(vec![rule]);
     })
     .await;
     endpoint.answer([Answer::Json(r#"{"reply":"bye","kick":true,"ban":true,"delete":true}"#.to_owned())]);
