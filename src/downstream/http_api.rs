@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
 use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, Method, StatusCode};
@@ -90,8 +90,8 @@ impl HttpApi {
         if body.size_hint().lower() > limit as u64 {
             return Err(Box::new(too_large(limit)));
         }
-        match timeout(self.config.write_timeout, Limited::new(body, limit).collect()).await {
-            Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        match timeout(self.config.write_timeout, whole(Limited::new(body, limit))).await {
+            Ok(Ok(body)) => Ok(body),
             Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Box::new(too_large(limit))),
             Ok(Err(error)) => {
                 Err(Box::new(refuse(Retcode::Malformed, &format!("the body could not be read: {error}"))))
@@ -108,6 +108,25 @@ fn too_large(limit: usize) -> HttpResponse {
     let message =
         format!("the body is larger than {limit} bytes (server.max_frame, or the bot's own max_frame)");
     json(StatusCode::PAYLOAD_TOO_LARGE, failed(Retcode::Malformed, &message))
+}
+
+/// A body in one piece. A large one is put together as it arrives, in one buffer of the size its
+/// sender announced, as a frame is; what is collected first and joined later is there twice.
+async fn whole<B: hyper::body::Body<Data = Bytes> + Unpin>(mut body: B) -> Result<Bytes, B::Error> {
+    let announced = body.size_hint().lower();
+    let mut joined = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        // The usual body is small and comes as one piece.
+        if data.len() as u64 == announced && joined.is_empty() {
+            return Ok(data);
+        }
+        if joined.is_empty() {
+            joined.reserve(announced as usize);
+        }
+        joined.extend_from_slice(&data);
+    }
+    Ok(joined.freeze())
 }
 
 /// How a POST body is written.
