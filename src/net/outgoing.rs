@@ -10,24 +10,29 @@ use std::task::{Context, Poll};
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::AsyncWrite;
 
-use super::websocket::Role;
+use super::websocket::{Role, give_way};
 use crate::onebot::frame::{Header, Opcode};
 
 /// Slices handed to the kernel in one `writev`.
 const MAX_SLICES: usize = 64;
 /// Pieces up to this size are copied into the staging buffer; larger ones are shared.
 const COPY_UP_TO: usize = 8 << 10;
+/// Bytes of a large payload that are masked at once, when it is their turn to be written. All of it
+/// beforehand would take a second buffer of its size, and hold up everybody else for as long.
+const MASK_AT_ONCE: usize = 64 << 10;
 
 /// A queue of bytes on their way to one peer. It has no bound of its own: the session that owns
 /// it stops filling it at [`Outgoing::is_full`].
 #[derive(Debug)]
 pub struct Outgoing {
     role: Role,
-    chunks: VecDeque<Bytes>,
+    chunks: VecDeque<Chunk>,
     staging: BytesMut,
     len: usize,
     /// Whether the carrier may still hold what it was given: TLS does, a socket does not.
     unflushed: bool,
+    /// Whether a part of a large payload was masked, which takes its time, and others are due.
+    owes_a_turn: bool,
 }
 
 impl Outgoing {
@@ -37,7 +42,14 @@ impl Outgoing {
     /// An empty queue of the given side of the connection; a client masks what it sends.
     #[must_use]
     pub fn new(role: Role) -> Self {
-        Self { role, chunks: VecDeque::new(), staging: BytesMut::new(), len: 0, unflushed: false }
+        Self {
+            role,
+            chunks: VecDeque::new(),
+            staging: BytesMut::new(),
+            len: 0,
+            unflushed: false,
+            owes_a_turn: false,
+        }
     }
 
     /// Bytes not yet written.
@@ -76,10 +88,9 @@ impl Outgoing {
             }
             Role::Client => {
                 let mut mask = Mask::random();
-                self.staging.reserve(4 + length);
                 self.stage(&mask.key);
                 for piece in pieces {
-                    self.stage_masked(piece.as_ref(), &mut mask);
+                    self.push_masked(piece, &mut mask);
                 }
             }
         }
@@ -114,7 +125,9 @@ impl Outgoing {
     /// # Errors
     /// Those of the socket; a peer that takes nothing any more is [`io::ErrorKind::WriteZero`].
     pub async fn write_to<W: AsyncWrite + Unpin>(&mut self, io: &mut W) -> io::Result<usize> {
+        poll_fn(|cx| give_way(&mut self.owes_a_turn, cx)).await;
         self.seal();
+        self.mask_next();
         let mut written = 0;
         if self.len > 0 {
             written = poll_fn(|cx| self.poll_write(cx, io)).await?;
@@ -136,8 +149,9 @@ impl Outgoing {
     fn poll_write<W: AsyncWrite + Unpin>(&self, cx: &mut Context<'_>, io: &mut W) -> Poll<io::Result<usize>> {
         let mut slices = [IoSlice::new(&[]); MAX_SLICES];
         let mut used = 0;
-        for (slice, chunk) in slices.iter_mut().zip(&self.chunks) {
-            *slice = IoSlice::new(chunk);
+        let ready = self.chunks.iter().map_while(Chunk::ready);
+        for (slice, bytes) in slices.iter_mut().zip(ready) {
+            *slice = IoSlice::new(bytes);
             used += 1;
         }
         Pin::new(io).poll_write_vectored(cx, slices.get(..used).unwrap_or_default())
@@ -154,12 +168,26 @@ impl Outgoing {
     fn push_piece(&mut self, piece: Piece<'_>) {
         match piece {
             Piece::Part { of, bytes } if bytes.len() > COPY_UP_TO => {
-                self.seal();
-                self.len += bytes.len();
-                self.chunks.push_back(of.slice_ref(bytes));
+                self.push_chunk(of.slice_ref(bytes), None);
             }
             small => self.stage(small.as_ref()),
         }
+    }
+
+    fn push_masked(&mut self, piece: Piece<'_>, mask: &mut Mask) {
+        match piece {
+            Piece::Part { of, bytes } if bytes.len() > COPY_UP_TO => {
+                self.push_chunk(of.slice_ref(bytes), Some(*mask));
+                mask.skip(bytes.len());
+            }
+            small => self.stage_masked(small.as_ref(), mask),
+        }
+    }
+
+    fn push_chunk(&mut self, bytes: Bytes, mask: Option<Mask>) {
+        self.seal();
+        self.len += bytes.len();
+        self.chunks.push_back(Chunk { bytes, mask });
     }
 
     fn stage_header(&mut self, opcode: Opcode, length: usize) {
@@ -183,20 +211,55 @@ impl Outgoing {
     /// Moves what is staged behind the chunks, where it keeps its order and can be written.
     fn seal(&mut self) {
         if !self.staging.is_empty() {
-            self.chunks.push_back(self.staging.split().freeze());
+            self.chunks.push_back(Chunk { bytes: self.staging.split().freeze(), mask: None });
+        }
+    }
+
+    /// Masks the next of what has to be, unless there is enough to write before it.
+    fn mask_next(&mut self) {
+        let mut ahead = 0;
+        let next = self.chunks.iter().position(|chunk| {
+            ahead += chunk.bytes.len();
+            chunk.mask.is_some() || ahead >= MASK_AT_ONCE
+        });
+        let Some((at, chunk)) = next.and_then(|at| Some((at, self.chunks.get_mut(at)?))) else { return };
+        let Some(mask) = &mut chunk.mask else { return };
+        let part = chunk.bytes.split_to(chunk.bytes.len().min(MASK_AT_ONCE));
+        let mut masked = BytesMut::from(&part[..]);
+        mask.apply(&mut masked);
+        let masked = Chunk { bytes: masked.freeze(), mask: None };
+        if chunk.bytes.is_empty() {
+            *chunk = masked;
+        } else {
+            self.chunks.insert(at, masked);
+            self.owes_a_turn = true;
         }
     }
 
     fn advance(&mut self, mut written: usize) {
         self.len = self.len.saturating_sub(written);
         while let Some(front) = self.chunks.front_mut() {
-            if front.len() > written {
-                front.advance(written);
+            if front.bytes.len() > written {
+                front.bytes.advance(written);
                 return;
             }
-            written -= front.len();
+            written -= front.bytes.len();
             self.chunks.pop_front();
         }
+    }
+}
+
+/// Bytes in the order they are written.
+#[derive(Debug)]
+struct Chunk {
+    bytes: Bytes,
+    /// What `bytes` have to be masked with before they may leave.
+    mask: Option<Mask>,
+}
+
+impl Chunk {
+    fn ready(&self) -> Option<&[u8]> {
+        self.mask.is_none().then_some(&self.bytes[..])
     }
 }
 
@@ -231,6 +294,7 @@ impl AsRef<[u8]> for Piece<'_> {
 }
 
 /// The masking of a client's frame (RFC 6455, 5.3), carried across the pieces of its payload.
+#[derive(Debug, Clone, Copy)]
 struct Mask {
     key: [u8; 4],
     offset: u32,
@@ -241,6 +305,11 @@ impl Mask {
         Self { key: rand::random(), offset: 0 }
     }
 
+    /// Past `bytes` that are masked elsewhere.
+    fn skip(&mut self, bytes: usize) {
+        self.offset = (self.offset + (bytes % 4) as u32) % 4;
+    }
+
     fn apply(&mut self, bytes: &mut [u8]) {
         let key = u32::from_ne_bytes(self.key);
         // The key as it lies at the current offset, in memory order.
@@ -249,7 +318,7 @@ impl Mask {
         } else {
             key.rotate_left(8 * self.offset)
         };
-        self.offset = (self.offset + (bytes.len() % 4) as u32) % 4;
+        self.skip(bytes.len());
         let wide = (u64::from(key) << 32) | u64::from(key);
         let (blocks, rest) = bytes.as_chunks_mut::<8>();
         for block in blocks {
@@ -317,6 +386,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn others_have_a_turn_between_the_parts_of_a_large_masked_frame() {
+        let mut queue = Outgoing::new(Role::Client);
+        queue.push_frame(Opcode::Text, [Piece::shared(&Bytes::from(vec![b'x'; 3 * MASK_AT_ONCE]))]);
+        let (mut wire, mut turns) = (Vec::new(), 0);
+        while !queue.is_empty() {
+            // Given up on while others have theirs, it goes on where it was.
+            turns += u32::from(futures_util::poll!(std::pin::pin!(queue.write_to(&mut wire))).is_pending());
+        }
+        assert_eq!(turns, 2);
+        assert_eq!(wire.len(), 14 + 3 * MASK_AT_ONCE);
+    }
+
+    #[tokio::test]
     async fn close_reason_is_cut_at_a_character() {
         let mut queue = Outgoing::new(Role::Server);
         queue.push_close(1001, &"关".repeat(60));
@@ -326,10 +408,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_masked_payload_in_pieces_is_the_payload(pieces in prop::collection::vec(".{0,40}", 0..=6)) {
+        fn a_masked_payload_in_pieces_is_the_payload(
+            pieces in prop::collection::vec((".{0,40}", prop::sample::select(vec![1, 1, 7000, 30_000])), 0..=6),
+        ) {
             let mut queue = Outgoing::new(Role::Client);
-            let parts: [Piece<'_>; 6] =
-                std::array::from_fn(|n| Piece::Copied(pieces.get(n).map_or(b"", |p| p.as_bytes())));
+            let pieces: Vec<Bytes> = pieces.into_iter().map(|(text, times)| text.repeat(times).into()).collect();
+            let empty = Bytes::new();
+            let parts: [Piece<'_>; 6] = std::array::from_fn(|n| Piece::shared(pieces.get(n).unwrap_or(&empty)));
             queue.push_frame(Opcode::Text, parts);
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             let messages = runtime.block_on(as_read_by_peer(queue));

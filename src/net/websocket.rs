@@ -8,12 +8,13 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io::{self, Read, Write};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use thiserror::Error;
 use tokio::io::{AsyncRead, ReadBuf};
+use tokio::task::yield_now;
 use tokio_tungstenite::tungstenite::error::CapacityError;
 use tokio_tungstenite::tungstenite::protocol::{self, WebSocketConfig, WebSocketContext};
 use tokio_tungstenite::tungstenite::{Error as TungsteniteError, Message};
@@ -202,12 +203,14 @@ pub struct Receiver<R> {
     decoder: Decoder,
     /// Read behind the handshake, before the first read of our own.
     early: Bytes,
+    /// Whether a large frame is coming in as fast as it can be read, and others are due.
+    owes_a_turn: bool,
 }
 
 impl<R: AsyncRead + Unpin> Receiver<R> {
     /// Reads from `io`, after `early`: bytes that came in one piece with the handshake.
     pub fn new(io: R, early: Bytes, role: Role, limits: Limits) -> Self {
-        Self { io, decoder: Decoder::new(role, limits), early }
+        Self { io, decoder: Decoder::new(role, limits), early, owes_a_turn: false }
     }
 
     /// Waits for bytes and decodes all messages they complete, possibly none. Cancel safe.
@@ -247,6 +250,7 @@ impl<R: AsyncRead + Unpin> Receiver<R> {
             let early = std::mem::take(&mut self.early);
             return Poll::Ready(self.decoder.feed(&early, messages, control));
         }
+        ready!(give_way(&mut self.owes_a_turn, cx));
         SCRATCH.with_borrow_mut(|scratch| {
             let mut buffer = ReadBuf::new(scratch);
             if let Err(error) = ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer)) {
@@ -255,7 +259,44 @@ impl<R: AsyncRead + Unpin> Receiver<R> {
             if buffer.filled().is_empty() {
                 return Poll::Ready(Err(Ended::Lost("end of stream".to_owned())));
             }
-            Poll::Ready(self.decoder.feed(buffer.filled(), messages, control))
+            let decoded = messages.len();
+            let fed = self.decoder.feed(buffer.filled(), messages, control);
+            self.owes_a_turn = buffer.remaining() == 0 && messages.len() == decoded;
+            Poll::Ready(fed)
         })
+    }
+}
+
+/// Lets every other task have its turn, and looks for news on all sockets, before what owes it that
+/// goes on. Asked again, it is settled: whoever is polled for another reason goes on, too.
+pub(super) fn give_way(owed: &mut bool, cx: &mut Context<'_>) -> Poll<()> {
+    if std::mem::take(owed) { pin!(yield_now()).poll(cx) } else { Poll::Ready(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::poll;
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+    use crate::onebot::frame::encode_text;
+
+    #[tokio::test]
+    async fn others_have_a_turn_while_a_large_frame_comes_in() {
+        let text = vec![b'x'; 3 * READ_AT_ONCE];
+        let mut wire = bytes::BytesMut::new();
+        encode_text(&text, &mut wire);
+        let (mut theirs, ours) = tokio::io::duplex(1 << 20);
+        theirs.write_all(&wire).await.unwrap();
+
+        let limits = Limits { frame: 1 << 20, buffer: 1 << 10 };
+        let mut receiver = Receiver::new(ours, Bytes::new(), Role::Client, limits);
+        let (mut messages, mut control, mut turns) = (VecDeque::new(), Vec::new(), 0);
+        while messages.is_empty() {
+            // Given up on while others have theirs, it goes on where it was.
+            turns += u32::from(poll!(pin!(receiver.receive(&mut messages, &mut control))).is_pending());
+        }
+        assert_eq!(turns, 3);
+        assert_eq!(messages, [Incoming::Text(text.into())]);
     }
 }
