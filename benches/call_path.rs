@@ -21,7 +21,10 @@ mod support;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use support::{Running, accept, connect, cpu_of_threads, frame, frames, lifecycle, median, on_thread};
+use support::{
+    Running, accept, connect, cpu_of_threads, frame, frames, lifecycle, median, number_after, on_thread,
+    respond,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -72,7 +75,7 @@ fn direct(load: Load) -> Figure {
         let listener = TcpListener::from_std(listener).unwrap();
         let mut connections = JoinSet::new();
         for _ in 0..load.connections {
-            connections.spawn(respond(accept(&listener).await.unwrap()));
+            connections.spawn(respond(accept(&listener).await.unwrap(), 256 << 10));
         }
         connections.join_all().await;
     });
@@ -91,7 +94,7 @@ fn through_gateway(load: Load) -> Figure {
         let mut upstream = accept(&listener).await.unwrap();
         upstream.write_all(&lifecycle()).await.unwrap();
         let mut responder = JoinSet::new();
-        responder.spawn(respond(upstream));
+        responder.spawn(respond(upstream, 256 << 10));
         callers(address, load, "data-path", 1).await
     });
     let figure = figure.join().unwrap();
@@ -171,37 +174,4 @@ fn call(number: usize, slot: usize) -> Vec<u8> {
         r#"{{"action":"send_private_msg","params":{{"user_id":{user},"message":"{text}"}},"echo":{slot}}}"#
     );
     frame(call.as_bytes(), Some([0x12, 0x34, 0x56, 0x78]))
-}
-
-/// A responder that does nothing but answer.
-async fn respond(mut socket: TcpStream) {
-    let (mut buffer, mut filled) = (vec![0; 256 << 10], 0);
-    loop {
-        let Ok(read @ 1..) = socket.read(&mut buffer[filled..]).await else { return };
-        filled += read;
-        let mut answers = Vec::new();
-        let used = frames(&mut buffer[..filled], |opcode, text| {
-            if opcode != 1 {
-                return;
-            }
-            let at = memchr::memmem::rfind(text, b"\"echo\":").unwrap() + 7;
-            let echo = &text[at..text.len() - 1];
-            // The gateway's own questions name no user.
-            let user = if text.len() < 100 { 0 } else { number_after(text, b"\"user_id\":") };
-            let before = format!(
-                r#"{{"status":"ok","retcode":0,"data":{{"message_id":{user}}},"message":"","wording":"","echo":"#
-            );
-            answers.extend_from_slice(&frame(&[before.as_bytes(), echo, b"}"].concat(), None));
-        });
-        buffer.copy_within(used..filled, 0);
-        filled -= used;
-        if socket.write_all(&answers).await.is_err() {
-            return;
-        }
-    }
-}
-
-fn number_after(text: &[u8], key: &[u8]) -> usize {
-    let at = memchr::memmem::find(text, key).unwrap() + key.len();
-    text[at..].iter().take_while(|byte| byte.is_ascii_digit()).fold(0, |n, d| n * 10 + usize::from(d - b'0'))
 }

@@ -13,13 +13,11 @@
 
 mod support;
 
-use std::fs;
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use support::{TOKEN, accept, connect, frames, lifecycle, on_thread};
+use support::program::Program;
+use support::{accept, connect, frames, lifecycle, on_thread};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
@@ -34,7 +32,7 @@ fn main() {
 
 async fn measure(consumers: usize) -> (f64, f64) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let mut gateway = Program::start(listener.local_addr().unwrap());
+    let gateway = Program::start(listener.local_addr().unwrap(), "");
     let mut upstream = accept(&listener).await.unwrap();
     upstream.write_all(&lifecycle()).await.unwrap();
     // The first consumer pays for what all share.
@@ -48,8 +46,6 @@ async fn measure(consumers: usize) -> (f64, f64) {
     sleep(Duration::from_secs(2)).await;
     let after = gateway.resident();
     drop(sockets);
-    gateway.process.kill().unwrap();
-    gateway.process.wait().unwrap();
     (before, after)
 }
 
@@ -62,44 +58,4 @@ async fn attached(address: SocketAddr) -> TcpStream {
         filled += socket.read(&mut buffer[filled..]).await.unwrap();
     }
     socket
-}
-
-/// The real program.
-struct Program {
-    process: Child,
-    address: SocketAddr,
-}
-
-impl Program {
-    fn start(upstream: SocketAddr) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("gateway.toml");
-        let config = format!(
-            "[server]\nlisten = \"127.0.0.1:0\"\nmax_connections = 65536\n\
-             [admin]\nlisten = \"127.0.0.1:0\"\n[log]\nformat = \"json\"\nlevel = \"onebot_gateway::app=info\"\n\
-             [upstream.main]\ndial = \"ws://{upstream}/\"\n[consumer.bench]\ntoken = \"{TOKEN}\"\n"
-        );
-        fs::write(&file, config).unwrap();
-        let mut process = Command::new(env!("CARGO_BIN_EXE_onebot-gateway"))
-            .arg("--config")
-            .arg(&file)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut log = BufReader::new(process.stderr.take().unwrap());
-        let mut line = String::new();
-        while !line.contains("\"address\"") {
-            line.clear();
-            assert!(log.read_line(&mut line).unwrap() > 0, "the gateway did not start");
-        }
-        let fields: serde_json::Value = serde_json::from_str(&line).unwrap();
-        let address = fields["address"].as_str().unwrap().parse().unwrap();
-        Self { process, address }
-    }
-
-    fn resident(&self) -> f64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() * 1024.0
-    }
 }

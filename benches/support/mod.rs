@@ -10,6 +10,9 @@
     reason = "a bench that cannot run ends"
 )]
 
+pub mod http;
+pub mod program;
+
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
@@ -82,10 +85,14 @@ impl Drop for Running {
 
 /// CPU time used by the threads of this process that are named `name`.
 pub fn cpu_of_threads(name: &str) -> Duration {
+    cpu_of("/proc/self/task", |thread| thread == name)
+}
+
+fn cpu_of(tasks: &str, wanted: impl Fn(&str) -> bool) -> Duration {
     let mut total = 0;
-    for task in fs::read_dir("/proc/self/task").unwrap().flatten() {
+    for task in fs::read_dir(tasks).unwrap().flatten() {
         let comm = fs::read_to_string(task.path().join("comm")).unwrap_or_default();
-        if comm.trim() == name {
+        if wanted(comm.trim()) {
             let schedstat = fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
             total += schedstat.split(' ').next().and_then(|ns| ns.parse::<u64>().ok()).unwrap_or_default();
         }
@@ -125,12 +132,17 @@ pub async fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
 
 /// Connects as a bot; resolves once the 101 has been read.
 pub async fn connect(address: SocketAddr, path: &str) -> io::Result<TcpStream> {
+    connect_as(address, path, TOKEN).await
+}
+
+/// The same as the bot with `token`.
+pub async fn connect_as(address: SocketAddr, path: &str, token: &str) -> io::Result<TcpStream> {
     let mut socket = TcpStream::connect(address).await?;
     socket.set_nodelay(true)?;
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-         Authorization: Bearer {TOKEN}\r\n\r\n"
+         Authorization: Bearer {token}\r\n\r\n"
     );
     socket.write_all(request.as_bytes()).await?;
     let head = read_head(&mut socket).await?;
@@ -139,7 +151,7 @@ pub async fn connect(address: SocketAddr, path: &str) -> io::Result<TcpStream> {
 }
 
 /// Byte by byte, so that nothing behind the head is taken.
-async fn read_head(socket: &mut TcpStream) -> io::Result<String> {
+pub async fn read_head(socket: &mut TcpStream) -> io::Result<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(socket.read_u8().await?);
@@ -224,7 +236,7 @@ pub fn frames(buffer: &mut [u8], mut take: impl FnMut(u8, &[u8])) -> usize {
     }
 }
 
-fn unmask(bytes: &mut [u8], mask: [u8; 4]) {
+pub fn unmask(bytes: &mut [u8], mask: [u8; 4]) {
     let wide = u64::from_ne_bytes([mask[0], mask[1], mask[2], mask[3], mask[0], mask[1], mask[2], mask[3]]);
     let (blocks, rest) = bytes.as_chunks_mut::<8>();
     for block in blocks {
@@ -233,6 +245,41 @@ fn unmask(bytes: &mut [u8], mask: [u8; 4]) {
     for (byte, mask) in rest.iter_mut().zip(wide.to_ne_bytes()) {
         *byte ^= mask;
     }
+}
+
+/// A responder that does nothing but answer: with the call's `user_id` for a `message_id`. It takes
+/// calls that fit into `largest` bytes.
+pub async fn respond(mut socket: TcpStream, largest: usize) {
+    let (mut buffer, mut filled) = (vec![0; largest], 0);
+    loop {
+        let Ok(read @ 1..) = socket.read(&mut buffer[filled..]).await else { return };
+        filled += read;
+        let mut answers = Vec::new();
+        let used = frames(&mut buffer[..filled], |opcode, text| {
+            if opcode != 1 {
+                return;
+            }
+            let at = memchr::memmem::rfind(text, b"\"echo\":").unwrap() + 7;
+            let echo = &text[at..text.len() - 1];
+            // The gateway's own questions name no user.
+            let user = if text.len() < 100 { 0 } else { number_after(text, b"\"user_id\":") };
+            let before = format!(
+                r#"{{"status":"ok","retcode":0,"data":{{"message_id":{user}}},"message":"","wording":"","echo":"#
+            );
+            answers.extend_from_slice(&frame(&[before.as_bytes(), echo, b"}"].concat(), None));
+        });
+        buffer.copy_within(used..filled, 0);
+        filled -= used;
+        if socket.write_all(&answers).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// The digits behind `key` in `text`.
+pub fn number_after(text: &[u8], key: &[u8]) -> usize {
+    let at = memchr::memmem::find(text, key).unwrap() + key.len();
+    text[at..].iter().take_while(|byte| byte.is_ascii_digit()).fold(0, |n, d| n * 10 + usize::from(d - b'0'))
 }
 
 pub fn median(mut values: Vec<f64>) -> f64 {

@@ -6,7 +6,7 @@
 //! | module | what it knows |
 //! |---|---|
 //! | [`envelope`] | one validating scan: which keys a frame has, where their values lie, what kind it is |
-//! | [`blockage`] | whether a failed send means that the account is muted or frozen |
+//! | [`mod@blockage`] | whether a failed send means that the account is muted or frozen |
 //! | [`call`] | a consumer's call, read and written anew; names of actions; why a frame is no call |
 //! | [`catalogue`] | every action: what it does, to whom, how dangerous that is |
 //! | [`close`] | every reason a connection ends, and what the peer is told |
