@@ -23,7 +23,7 @@ use onebot_gateway::call::{self, Account, Background, Caller, Pacer, Share, Slot
 use onebot_gateway::hub::{self, Hub, LinkId, Selection, UpstreamReply};
 use onebot_gateway::journal::{self, Journal, Seq};
 use onebot_gateway::onebot::{ActionName, Call, MessageFormat};
-use onebot_gateway::policy::acl::ActionRules;
+use onebot_gateway::policy::acl::{Permissions, Rule};
 use onebot_gateway::policy::actions::ActionPatterns;
 use onebot_gateway::policy::bucket::{Bucket, Pacing};
 use onebot_gateway::policy::limit::{Excess, Limit, Per};
@@ -116,7 +116,7 @@ impl Path {
         let account = Account { hub: Arc::clone(&hub), pacer, background: Background::default() };
         let terms = Terms {
             share: Share { consumer: "bot".to_owned(), weight: 1, daily: Vec::new() },
-            actions: ActionRules::default(),
+            actions: Permissions::new(vec![Rule::open("bench")]),
             events: Selection::default(),
             format: MessageFormat::Array,
             slots: Slots::new(256),
