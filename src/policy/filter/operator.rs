@@ -10,7 +10,7 @@ use super::item::Field;
 pub(super) struct Operator {
     pub(super) number: u16,
     pub(super) end: u16,
-    /// Whether it is given one value only, so that what is decided by one child needs no other.
+    /// Whether its children are given one value only, so that what one of them decides needs no other.
     pub(super) once: bool,
     pub(super) kind: Kind,
 }
@@ -150,6 +150,7 @@ impl Operator {
         match &mut self.kind {
             Kind::Path(path, children) => {
                 let given = if path.is_empty() && given == Given::TheObject { given } else { Given::Often };
+                self.once = given != Given::Often;
                 next = children.iter_mut().fold(next, |next, child| child.place(next, given));
             }
             Kind::Every(children) | Kind::Or(children) | Kind::Nor(children) => {
