@@ -26,6 +26,7 @@ use onebot_gateway::onebot::{ActionName, Call, MessageFormat};
 use onebot_gateway::policy::acl::{Permissions, Rule};
 use onebot_gateway::policy::actions::ActionPatterns;
 use onebot_gateway::policy::bucket::{Bucket, Pacing};
+use onebot_gateway::policy::events::EventRules;
 use onebot_gateway::policy::limit::{Excess, Limit, Per};
 use onebot_gateway::telemetry::Metrics;
 use tokio::time::Instant as Clock;
@@ -114,14 +115,15 @@ impl Path {
         let config = pace::Config { limits, ..pace::Config::default() };
         let pacer = Pacer::new(Arc::clone(&hub), &calls, config, |limit| metrics.limit(limit));
         let account = Account { hub: Arc::clone(&hub), pacer, background: Background::default() };
+        let consumer = Arc::new(metrics.consumer("bot"));
         let terms = Terms {
             share: Share { consumer: "bot".to_owned(), weight: 1, daily: Vec::new() },
             actions: Permissions::new(vec![Rule::open("bench")]),
-            events: Selection::default(),
+            events: Selection::new(EventRules::default(), Arc::clone(&consumer)),
             format: MessageFormat::Array,
             slots: Slots::new(256),
         };
-        Self { hub, link, caller: call::caller(&account, terms, &Arc::new(metrics.consumer("bot"))) }
+        Self { hub, link, caller: call::caller(&account, terms, &consumer) }
     }
 
     fn run(&mut self, calls: u32) {

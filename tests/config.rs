@@ -476,7 +476,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ("# 中文\n[log]\n\"日志\" = 1", "11:1: log.日志: unknown key; the keys here are level, format"),
     (
         "# 中文\ncalls = { \"超时\" = 1 }",
-        "10:1: consumer.bot.calls: unknown key; the keys here are token, reverse_ws, webhook, heartbeat, message_format, self_messages, lagging, priority, in_flight, max_frame, daily, roles, actions",
+        "10:1: consumer.bot.calls: unknown key; the keys here are token, reverse_ws, webhook, heartbeat, message_format, self_messages, lagging, priority, in_flight, max_frame, daily, roles, events, actions",
     ),
     ("[log]\nlevel = info", "10:9: not TOML: invalid float, expected `inf`; text goes in quotes"),
     ("[log]\nlevel = \"info\"\nlevel = \"warn\"", "11:1: not TOML: duplicate key"),

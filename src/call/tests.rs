@@ -42,14 +42,16 @@ impl Stage {
     }
 
     fn caller(&self, name: &str, self_messages: SelfMessages) -> Caller {
+        let metrics = Arc::new(self.metrics.consumer(name));
+        let rules = EventRules { self_messages, conditions: None };
         let terms = Terms {
             share: Share { consumer: name.to_owned(), weight: 1, daily: Vec::new() },
             actions: Permissions::new(vec![Rule::open("consumer.bot.actions")]),
-            events: Selection::new(EventRules { self_messages }),
+            events: Selection::new(rules, Arc::clone(&metrics)),
             format: MessageFormat::Array,
             slots: Slots::new(1000),
         };
-        caller(&self.account, terms, &Arc::new(self.metrics.consumer(name)))
+        caller(&self.account, terms, &metrics)
     }
 
     /// What has been sent up since the last look.

@@ -50,6 +50,10 @@ pub(super) struct List(pub(super) Vec<String>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Ids(pub(super) Vec<i64>);
 
+/// A QQ number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Id(i64);
+
 const LONGEST: Duration = Duration::from_hours(365 * 24);
 
 impl Human for Interval {
@@ -175,6 +179,19 @@ impl Human for OwnMessages {
     }
 }
 
+impl Human for Id {
+    const EXPECTED: &str = "a QQ number, such as 10001";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        let number = text.trim().parse().map_err(|_| format!("{text:?} is not {}", Self::EXPECTED))?;
+        Self::from_number(number)
+    }
+
+    fn from_number(number: i64) -> Result<Self, String> {
+        if number > 0 { Ok(Self(number)) } else { Err(format!("{number} is not {}", Self::EXPECTED)) }
+    }
+}
+
 fn number_and_unit<'a>(text: &'a str, expected: &str) -> Result<(u64, &'a str), String> {
     let trimmed = text.trim();
     let digits = trimmed.find(|c: char| !c.is_ascii_digit()).unwrap_or(trimmed.len());
@@ -260,73 +277,50 @@ impl<'de> Deserialize<'de> for OwnMessages {
     }
 }
 
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Reading(PhantomData))
+    }
+}
+
+/// Reads a list of what `expected` names.
+struct Items<T> {
+    expected: &'static str,
+    item: PhantomData<T>,
+}
+
+impl<T> Items<T> {
+    fn of(expected: &'static str) -> Self {
+        Self { expected, item: PhantomData }
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Items<T> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a list of {}, in the file: the environment cannot set lists", self.expected)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<T>, A::Error> {
+        let mut read = Vec::new();
+        while let Some(item) = items.next_element()? {
+            read.push(item);
+        }
+        Ok(read)
+    }
+}
+
 impl<'de> Deserialize<'de> for List {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Strings;
-
-        impl<'de> Visitor<'de> for Strings {
-            type Value = List;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of strings, in the file: the environment cannot set lists")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<List, A::Error> {
-                let mut strings = Vec::new();
-                while let Some(item) = items.next_element()? {
-                    strings.push(item);
-                }
-                Ok(List(strings))
-            }
-        }
-
-        deserializer.deserialize_any(Strings)
+        deserializer.deserialize_any(Items::of("strings")).map(Self)
     }
 }
 
 impl<'de> Deserialize<'de> for Ids {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Numbers;
-
-        impl<'de> Visitor<'de> for Numbers {
-            type Value = Ids;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of QQ numbers, in the file: the environment cannot set lists")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Ids, A::Error> {
-                let mut ids = Vec::new();
-                while let Some(Id(id)) = items.next_element()? {
-                    ids.push(id);
-                }
-                Ok(Ids(ids))
-            }
-        }
-
-        deserializer.deserialize_any(Numbers)
-    }
-}
-
-/// A QQ number.
-struct Id(i64);
-
-impl Human for Id {
-    const EXPECTED: &str = "a QQ number, such as 10001";
-
-    fn from_text(text: &str) -> Result<Self, String> {
-        let number = text.trim().parse().map_err(|_| format!("{text:?} is not {}", Self::EXPECTED))?;
-        Self::from_number(number)
-    }
-
-    fn from_number(number: i64) -> Result<Self, String> {
-        if number > 0 { Ok(Self(number)) } else { Err(format!("{number} is not {}", Self::EXPECTED)) }
-    }
-}
-
-impl<'de> Deserialize<'de> for Id {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Reading(PhantomData))
+        let ids: Vec<Id> = deserializer.deserialize_any(Items::of("QQ numbers"))?;
+        Ok(Self(ids.into_iter().map(|Id(id)| id).collect()))
     }
 }
 

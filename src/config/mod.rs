@@ -5,6 +5,7 @@
 //! stays `007`. Lists cannot be set from the environment, and an empty variable counts as unset. Variables
 //! with a single underscore, such as `ONEBOT_GATEWAY_CONFIG`, belong to the command line.
 
+mod event_rules;
 mod exposure;
 mod human;
 mod limits;

@@ -101,7 +101,22 @@ pub(super) struct Consumer {
     pub(super) max_frame: Option<Size>,
     pub(super) daily: BTreeMap<String, Count>,
     pub(super) roles: Option<List>,
+    pub(super) events: Events,
     pub(super) actions: Option<Actions>,
+}
+
+#[derive(Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Events {
+    pub(super) post_types: Option<List>,
+    pub(super) detail_types: Option<List>,
+    pub(super) groups: Option<Ids>,
+    pub(super) users: Option<Ids>,
+    pub(super) except_groups: Option<Ids>,
+    pub(super) except_users: Option<Ids>,
+    pub(super) prefixes: Option<List>,
+    pub(super) mentioned: Option<Switch>,
+    pub(super) filter: Option<toml::Table>,
 }
 
 #[derive(Default, Deserialize)]

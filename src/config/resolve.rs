@@ -12,7 +12,7 @@ use super::raw::{self, Raw};
 use super::secret::RawSecret;
 use super::source::Spot;
 use super::tls::{self, Trusts};
-use super::{Config, DRAIN, WORKERS, exposure};
+use super::{Config, DRAIN, WORKERS, event_rules, exposure};
 use crate::downstream::{self, Channel, Consumer, Lagging, ReverseWs, Webhook};
 use crate::net::{self, Target};
 use crate::onebot::MessageFormat;
@@ -237,6 +237,7 @@ impl Resolver<'_, '_> {
             self.report.missing(&key("token"), message);
         }
         let defaults = Consumer::new(name, Secret::new(""));
+        let self_messages = raw.self_messages.map_or(defaults.self_messages, |which| which.0);
         let consumer = Consumer {
             reverse_ws: raw.reverse_ws.map_or_else(Vec::new, |raw| self.reverse_ws(name, raw)),
             webhook: raw.webhook.and_then(|raw| self.webhook(name, raw)),
@@ -251,7 +252,8 @@ impl Resolver<'_, '_> {
                 raw::MessageFormat::Array => MessageFormat::Array,
                 raw::MessageFormat::String => MessageFormat::String,
             }),
-            self_messages: raw.self_messages.map_or(defaults.self_messages, |which| which.0),
+            self_messages,
+            events: event_rules::resolve(name, raw.events, self_messages, self.report),
             lagging: raw.lagging.map_or(defaults.lagging, |lagging| match lagging {
                 raw::Lagging::Skip => Lagging::Skip,
                 raw::Lagging::Disconnect => Lagging::Disconnect,

@@ -37,7 +37,8 @@ impl Bot {
         metrics: ConsumerMetrics,
     ) -> Arc<Self> {
         let metrics = Arc::new(metrics);
-        let events = Selection::new(EventRules { self_messages: consumer.self_messages });
+        let rules = EventRules { self_messages: consumer.self_messages, conditions: consumer.events.clone() };
+        let events = Selection::new(rules, Arc::clone(&metrics));
         let terms = Terms {
             share: consumer.share(),
             actions: consumer.actions.clone(),

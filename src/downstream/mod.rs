@@ -18,6 +18,7 @@ pub mod webhook;
 pub mod ws_client;
 pub mod ws_server;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::bot::Bot;
@@ -30,7 +31,7 @@ use crate::onebot::MessageFormat;
 use crate::policy::Secret;
 use crate::policy::acl::{Permissions, Rule};
 use crate::policy::budget::Allowance;
-use crate::policy::events::SelfMessages;
+use crate::policy::events::{Conditions, SelfMessages};
 
 /// What holds for every session, from `[server]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +74,8 @@ pub struct Consumer {
     pub message_format: MessageFormat,
     /// Which of the account's own messages (`message_sent`) are delivered.
     pub self_messages: SelfMessages,
+    /// Which events it receives beside that; `None` lets all through.
+    pub events: Option<Arc<Conditions>>,
     /// What happens to a session that fell off the journal.
     pub lagging: Lagging,
     /// What it may call.
@@ -101,6 +104,7 @@ impl Consumer {
             heartbeat: Duration::from_secs(15),
             message_format: MessageFormat::default(),
             self_messages: SelfMessages::default(),
+            events: None,
             lagging: Lagging::Skip,
             actions: Permissions::new(vec![actions]),
             priority: 1,

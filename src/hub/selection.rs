@@ -9,24 +9,26 @@ use tokio::time::{Instant, sleep_until};
 use super::sends::Sends;
 use crate::journal::{Cursor, Event, Journal, Run, Seq};
 use crate::policy::events::{EventRules, SelfMessages, Verdict};
+use crate::telemetry::metrics::ConsumerMetrics;
 
 /// A consumer's rule over events, with what it takes to decide by it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Selection {
     rules: EventRules,
     /// Only there if it matters who sent a message.
     sends: Option<Arc<Sends>>,
+    metrics: Arc<ConsumerMetrics>,
 }
 
 impl Selection {
     /// How long an event waits for the answer that says who has sent it.
     pub const LIMIT: Duration = Duration::from_secs(2);
 
-    /// By these rules.
+    /// By these rules; what they leave out is counted.
     #[must_use]
-    pub fn new(rules: EventRules) -> Self {
+    pub fn new(rules: EventRules, metrics: Arc<ConsumerMetrics>) -> Self {
         let sends = rules.self_messages.tells_authors_apart().then(Arc::default);
-        Self { rules, sends }
+        Self { rules, sends, metrics }
     }
 
     /// Where calls of the consumer are noted, if it matters what it sends.
@@ -38,12 +40,20 @@ impl Selection {
     /// Whether the consumer receives an event that was [`read`](Self::read).
     #[must_use]
     pub fn wants(&self, event: Event<'_>) -> bool {
-        match self.verdict(event) {
-            Verdict::Yes => true,
+        let wanted = match self.verdict(event) {
+            Verdict::Yes => return true,
             Verdict::No => false,
             // Nobody waits for it any more: it counts as sent by others.
             Verdict::Unknown => self.rules.self_messages == SelfMessages::Siblings,
+            Verdict::Unevaluable(_) => {
+                self.metrics.unevaluable.inc();
+                false
+            }
+        };
+        if !wanted {
+            self.metrics.filtered.inc();
         }
+        wanted
     }
 
     /// As [`Journal::read`], but stops before an event of which it is not decided yet whether it is wanted,
@@ -87,7 +97,7 @@ impl Selection {
 
     fn verdict(&self, event: Event<'_>) -> Verdict {
         let sends = self.sends.as_deref();
-        self.rules.wants(event.head, |message_id| sends?.author(event.seq, message_id))
+        self.rules.wants(event.text, event.head, |message_id| sends?.author(event.seq, message_id))
     }
 }
 

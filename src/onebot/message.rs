@@ -13,6 +13,8 @@ use bytes::Bytes;
 
 use super::cq;
 use super::envelope::{JsonType, Key, Span, scan};
+use super::event::Head;
+use super::lazy::Json;
 use super::walk::{items, members};
 
 /// `consumer.NAME.message_format`: how a message is written.
@@ -59,6 +61,23 @@ pub fn convert_event(event: &[u8], to: MessageFormat) -> Converted {
     let mut rewriting = Rewriting::new(event, to);
     rewriting.message(Span { start: 0, end: event.len() as u32 });
     rewriting.finish()
+}
+
+/// What the message of an event says, as a CQ string: its `raw_message` or, without one, what `message` says.
+/// `None` if it has neither.
+#[must_use]
+pub fn cq_text<'e>(event: &'e [u8], head: &Head) -> Option<Cow<'e, [u8]>> {
+    let raw = head.raw_message.and_then(|raw| Json::new(raw.of(event)).string());
+    if raw.is_some() {
+        return raw;
+    }
+    let message = Json::new(event).get("message")?;
+    if let Some(string) = message.string() {
+        return Some(string);
+    }
+    let (segments, mut encoded) = (message.text(), Vec::new());
+    cq::encode(segments, Span { start: 0, end: segments.len() as u32 }, &mut encoded)?;
+    Json::new(&encoded).string().map(|string| Cow::Owned(string.into_owned()))
 }
 
 /// Whether the answer to an action carries messages; `action` without suffixes.

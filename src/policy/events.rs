@@ -1,22 +1,45 @@
 //! Which events a consumer receives.
 
+mod conditions;
+mod message;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+pub use self::conditions::{Conditions, EventKey, Ids, PostTypes, Prefixes};
+use super::filter::Unevaluable;
 use crate::onebot::{Head, PostType};
 
-/// The rule over events of one consumer: the same on every transport.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// The rules over events of one consumer: the same on every transport.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EventRules {
     /// Which of the account's own messages (`message_sent`) are delivered.
     pub self_messages: SelfMessages,
+    /// `[consumer.NAME.events]`: what must hold for every event; `None` lets all through.
+    pub conditions: Option<Arc<Conditions>>,
 }
 
 impl EventRules {
-    /// Whether the consumer receives the event with this head. `author` finds who sent the message of this
-    /// id; it is asked only if that matters, and may not know yet.
+    /// Whether the consumer receives the event `text`, whose head is `head`. `author` finds who sent the message
+    /// of this id; it is asked only if that matters, and may not know yet.
     #[must_use]
-    pub fn wants(self, head: &Head, author: impl FnOnce(i64) -> Option<Author>) -> Verdict {
-        if head.post_type != PostType::MessageSent {
-            return Verdict::Yes;
+    pub fn wants(&self, text: &[u8], head: &Head, author: impl FnOnce(i64) -> Option<Author>) -> Verdict {
+        let is_own = head.post_type == PostType::MessageSent;
+        if is_own && self.self_messages == SelfMessages::None {
+            return Verdict::No;
         }
+        if let Some(conditions) = &self.conditions {
+            match conditions.refuse(text, head) {
+                Ok(None) => {}
+                Ok(Some(_)) => return Verdict::No,
+                Err(reason) => return Verdict::Unevaluable(reason),
+            }
+        }
+        if is_own { self.by_author(head, author) } else { Verdict::Yes }
+    }
+
+    fn by_author(&self, head: &Head, author: impl FnOnce(i64) -> Option<Author>) -> Verdict {
         let author = || head.message_id.map_or(Some(Author::Other), author);
         let wanted = match self.self_messages {
             SelfMessages::None => Some(false),
@@ -30,6 +53,58 @@ impl EventRules {
             None => Verdict::Unknown,
         }
     }
+
+    /// Which key decides about an event, and why. Of keys that refuse it the first is named.
+    #[must_use]
+    pub fn explain(&self, text: &[u8], head: &Head) -> Explanation {
+        let explanation =
+            |wanted, key: &str, sentence: String| Explanation { wanted, key: key.to_owned(), sentence };
+        if head.post_type == PostType::MetaEvent {
+            let sentence = "heartbeats and lifecycle are each session's own, and no rule is asked about them";
+            return explanation(Some(true), "", sentence.to_owned());
+        }
+        let is_own = head.post_type == PostType::MessageSent;
+        if is_own && self.self_messages == SelfMessages::None {
+            let sentence = "it is a message of the account itself, and self_messages is \"none\"";
+            return explanation(Some(false), "self_messages", sentence.to_owned());
+        }
+        if let Some(conditions) = &self.conditions {
+            match conditions.refuse(text, head) {
+                Ok(None) => {}
+                Ok(Some(key)) => {
+                    let sentence = conditions.reason(key, text, head);
+                    return explanation(Some(false), &key.path(), sentence);
+                }
+                Err(reason) => {
+                    return explanation(
+                        Some(false),
+                        "events",
+                        format!("it cannot be decided, which refuses it: {reason}"),
+                    );
+                }
+            }
+        }
+        match self.self_messages {
+            SelfMessages::Own if is_own => {
+                explanation(None, "self_messages", "only if this consumer has sent it".to_owned())
+            }
+            SelfMessages::Siblings if is_own => {
+                explanation(None, "self_messages", "only if this consumer has not sent it".to_owned())
+            }
+            _ => explanation(Some(true), "", "no rule stands against it".to_owned()),
+        }
+    }
+}
+
+/// Why a consumer receives an event, or does not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation {
+    /// Whether it does; `None` if that depends on who sent the message.
+    pub wanted: Option<bool>,
+    /// The key that decides, beneath `consumer.NAME`, such as `events.groups`; empty if none does.
+    pub key: String,
+    /// Why, without the event's text.
+    pub sentence: String,
 }
 
 /// `consumer.NAME.self_messages`: which messages of the account itself are delivered.
@@ -80,37 +155,6 @@ pub enum Verdict {
     No,
     /// That depends on who sent it, which is not known yet.
     Unknown,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::onebot::scan;
-
-    fn wants(self_messages: SelfMessages, event: &str, author: Option<Author>) -> Verdict {
-        let head = Head::read(event.as_bytes(), &scan(event.as_bytes()).unwrap());
-        EventRules { self_messages }.wants(&head, |id| {
-            assert_eq!(id, -7);
-            author
-        })
-    }
-
-    #[test]
-    fn messages_of_the_account_are_chosen_by_their_author() {
-        use self::Author::{Other, Own};
-        use self::Verdict::{No, Unknown, Yes};
-        let sent = r#"{"post_type":"message_sent","message_id":-7}"#;
-        for (choice, own, other, unknown, without_id) in [
-            (SelfMessages::None, No, No, No, No),
-            (SelfMessages::All, Yes, Yes, Yes, Yes),
-            (SelfMessages::Own, Yes, No, Unknown, No),
-            (SelfMessages::Siblings, No, Yes, Unknown, Yes),
-        ] {
-            assert_eq!(wants(choice, sent, Some(Own)), own, "{choice:?}");
-            assert_eq!(wants(choice, sent, Some(Other)), other, "{choice:?}");
-            assert_eq!(wants(choice, sent, None), unknown, "{choice:?}");
-            assert_eq!(wants(choice, r#"{"post_type":"message_sent"}"#, None), without_id, "{choice:?}");
-            assert_eq!(wants(choice, r#"{"post_type":"message","message_id":-7}"#, None), Yes);
-        }
-    }
+    /// A rule could not be held against it, so it is not.
+    Unevaluable(Unevaluable),
 }

@@ -143,6 +143,10 @@ pub struct ConsumerMetrics {
     pub lag: IntGauge,
     /// Events written to sessions.
     pub delivered: IntCounter,
+    /// Events that rules kept from sessions.
+    pub filtered: IntCounter,
+    /// Those of them that a rule could not be held against.
+    pub unevaluable: IntCounter,
     /// Events a session missed because it fell off the journal.
     pub missed: IntCounter,
     /// Times that happened.
@@ -371,6 +375,8 @@ struct ConsumerFamilies {
     sessions: IntGaugeVec,
     lag: IntGaugeVec,
     delivered: IntCounterVec,
+    filtered: IntCounterVec,
+    unevaluable: IntCounterVec,
     missed: IntCounterVec,
     gaps: IntCounterVec,
     bad_frames: IntCounterVec,
@@ -388,6 +394,16 @@ impl ConsumerFamilies {
             sessions: register.gauges("sessions", "Live sessions", labels)?,
             lag: register.gauges("lag_events", "Events the slowest session is behind", labels)?,
             delivered: register.counters("deliveries_total", "Events written to sessions", labels)?,
+            filtered: register.counters(
+                "filtered_events_total",
+                "Events that rules kept from sessions",
+                labels,
+            )?,
+            unevaluable: register.counters(
+                "unevaluable_events_total",
+                "Events kept from sessions because a rule could not be held against them",
+                labels,
+            )?,
             missed: register.counters(
                 "missed_events_total",
                 "Events a session fell too far behind for",
@@ -424,6 +440,8 @@ impl ConsumerFamilies {
             sessions: self.sessions.with_label_values(&[name]),
             lag: self.lag.with_label_values(&[name]),
             delivered: self.delivered.with_label_values(&[name]),
+            filtered: self.filtered.with_label_values(&[name]),
+            unevaluable: self.unevaluable.with_label_values(&[name]),
             missed: self.missed.with_label_values(&[name]),
             gaps: self.gaps.with_label_values(&[name]),
             bad_frames: self.bad_frames.with_label_values(&[name]),

@@ -17,6 +17,7 @@ mod chaos;
 mod drain;
 mod echoes;
 mod endings;
+mod event_rules;
 mod events;
 mod gateway;
 mod heartbeats;
