@@ -1,8 +1,9 @@
 //! Fan-out: CPU time of the gateway per delivery, beside the kernel's own limit in the same run.
 //!
 //! `cargo bench --bench fanout [-- CONSUMERS…]`. The limit is 64 frames, encoded beforehand, in
-//! one write to each socket. Both are measured in turns, against the same reading side; the
-//! upstream sends the next events only when every consumer has the last, so nobody skips.
+//! one write to each socket. With rules every consumer has ten of its own, which let every event through. All are
+//! measured in turns, against the same reading side; the upstream sends the next events only when every consumer
+//! has the last, so nobody skips.
 
 #![allow(
     clippy::unwrap_used,
@@ -21,7 +22,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use support::{Running, accept, connect, cpu_of_threads, event, frame, lifecycle, median, on_thread};
+use onebot_gateway::downstream::Consumer;
+use onebot_gateway::policy::events::Conditions;
+use support::{
+    Running, accept, connect_as, consumer, cpu_of_threads, event, frame, lifecycle, median, on_thread,
+    ten_rules,
+};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -33,23 +39,26 @@ fn main() {
     let consumers = if chosen.is_empty() { vec![1, 10, 100, 1000] } else { chosen };
     println!("CPU µs per delivery, median of {ROUNDS} interleaved rounds");
     println!(
-        "{:>9} {:>6} {:>9} {:>9} {:>7} {:>14}",
-        "consumers", "bytes", "limit", "gateway", "ratio", "deliveries/s"
+        "{:>9} {:>6} {:>9} {:>9} {:>7} {:>14} {:>10} {:>7}",
+        "consumers", "bytes", "limit", "gateway", "ratio", "deliveries/s", "with rules", "ratio"
     );
     for count in consumers {
         for size in [500, 4096] {
             let (mut limits, mut gateways, mut rates) = (Vec::new(), Vec::new(), Vec::new());
+            let mut ruled = Vec::new();
             for _ in 0..ROUNDS {
                 limits.push(limit(count, size).micros_per_delivery);
-                let gateway = gateway(count, size);
+                let gateway = gateway_with(count, size, None);
                 gateways.push(gateway.micros_per_delivery);
                 rates.push(gateway.rate);
+                ruled.push(gateway_with(count, size, Some(ten_rules)).micros_per_delivery);
             }
-            let (limit, gateway) = (median(limits), median(gateways));
+            let (limit, gateway, ruled) = (median(limits), median(gateways), median(ruled));
             println!(
-                "{count:>9} {size:>6} {limit:>9.3} {gateway:>9.3} {:>7.2} {:>14.0}",
+                "{count:>9} {size:>6} {limit:>9.3} {gateway:>9.3} {:>7.2} {:>14.0} {ruled:>10.3} {:>7.2}",
                 gateway / limit,
-                median(rates)
+                median(rates),
+                ruled / gateway
             );
         }
     }
@@ -92,10 +101,18 @@ fn limit(count: usize, size: usize) -> Figure {
     figure(cpu, took, wanted * BATCH * count)
 }
 
-fn gateway(count: usize, size: usize) -> Figure {
+/// As many consumers, each with rules that `rules` makes.
+fn gateway_with(count: usize, size: usize, rules: Option<fn() -> Conditions>) -> Figure {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
-    let running = Running::start(listener.local_addr().unwrap(), |_| {});
+    let running = Running::start(listener.local_addr().unwrap(), move |config| {
+        config.consumers = (0..count)
+            .map(|n| Consumer {
+                events: rules.map(|rules| Arc::new(rules())),
+                ..consumer(&format!("bot{n}"), &token(n))
+            })
+            .collect();
+    });
     let wanted = batches(count, size);
     let batch = frame(&event(size), None).repeat(BATCH);
     let received = Arc::new(AtomicU64::new(0));
@@ -122,6 +139,10 @@ fn gateway(count: usize, size: usize) -> Figure {
     figure(cpu, took, wanted * BATCH * count)
 }
 
+fn token(n: usize) -> String {
+    format!("bench-token-of-enough-length-{n}")
+}
+
 fn figure(cpu: Duration, took: Duration, deliveries: usize) -> Figure {
     let deliveries = deliveries as f64;
     Figure {
@@ -145,9 +166,9 @@ fn readers(
 ) -> std::thread::JoinHandle<()> {
     on_thread("readers", move || async move {
         let mut sockets = tokio::task::JoinSet::new();
-        for _ in 0..count {
+        for n in 0..count {
             let socket = if websocket {
-                connect(address, "/").await.unwrap()
+                connect_as(address, "/", &token(n)).await.unwrap()
             } else {
                 TcpStream::connect(address).await.unwrap()
             };

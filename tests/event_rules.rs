@@ -81,16 +81,16 @@ fn every_key_arrives() {
 fn two_groups_are_two_groups() {
     let conditions = conditions("events = { groups = [618204977, 7] }");
     let rules = EventRules { self_messages: SelfMessages::All, conditions };
-    let mut heard = 0;
+    let mut count = 0;
     for text in include_str!("samples/events.jsonl").lines() {
         let event: serde_json::Value = serde_json::from_str(text).unwrap();
         let head = Head::read(text.as_bytes(), &scan(text.as_bytes()).unwrap());
         let verdict = rules.wants(text.as_bytes(), &head, |_| None);
         let is_there = event["group_id"] == 618_204_977;
         assert_eq!(verdict == Verdict::Yes, is_there, "{text}");
-        heard += usize::from(is_there);
+        count += usize::from(is_there);
     }
-    assert!((5..40).contains(&heard), "{heard}");
+    assert!((5..40).contains(&count), "{count}");
 }
 
 #[test]

@@ -24,7 +24,10 @@ use onebot_gateway::app::Gateway;
 use onebot_gateway::config::Config;
 use onebot_gateway::downstream::Consumer;
 use onebot_gateway::net::Target;
+use onebot_gateway::onebot::PostType;
 use onebot_gateway::policy::Secret;
+use onebot_gateway::policy::events::Conditions;
+use onebot_gateway::policy::filter::Filter;
 use onebot_gateway::upstream::{self, Endpoint};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -42,7 +45,8 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts a gateway that dials `upstream`, with one consumer whose token is [`TOKEN`].
+    /// Starts a gateway that dials `upstream`, with one consumer whose token is [`TOKEN`]. `adjust` may add
+    /// more, see [`consumer`].
     pub fn start(upstream: SocketAddr, adjust: impl FnOnce(&mut Config) + Send + 'static) -> Self {
         let stop = CancellationToken::new();
         let (stopped, (tell, told)) = (stop.clone(), mpsc::channel());
@@ -55,10 +59,9 @@ impl Running {
                 .unwrap();
             runtime.block_on(async move {
                 let target = Target::parse(&format!("ws://{upstream}/")).unwrap();
-                let mut consumer = Consumer::new("bench", Secret::new(TOKEN));
-                consumer.heartbeat = Duration::from_secs(29);
+                let consumers = vec![consumer("bench", TOKEN)];
                 let mut config =
-                    Config::new(upstream::Config::new("main", Endpoint::Dial(target)), vec![consumer]);
+                    Config::new(upstream::Config::new("main", Endpoint::Dial(target)), consumers);
                 config.server.listen = "127.0.0.1:0".parse().unwrap();
                 config.server.max_connections = 20_000;
                 config.admin.listen = "127.0.0.1:0".parse().unwrap();
@@ -71,6 +74,31 @@ impl Running {
         };
         let thread = std::thread::Builder::new().name("gateway".to_owned()).spawn(main).unwrap();
         Self { address: told.recv().unwrap(), stop, thread: Some(thread) }
+    }
+}
+
+/// A consumer that is not disturbed by heartbeats.
+pub fn consumer(name: &str, token: &str) -> Consumer {
+    let mut consumer = Consumer::new(name, Secret::new(token));
+    consumer.heartbeat = Duration::from_secs(29);
+    consumer
+}
+
+/// Ten conditions that every [`event`] fulfils.
+pub fn ten_rules() -> Conditions {
+    let filter = serde_json::json!({
+        "sub_type": {"$ne": "anonymous"}, "time": {"$gt": 1_700_000_000}, "raw_message": {"$regex": "^x"},
+    });
+    Conditions {
+        post_types: Some([PostType::Message, PostType::Notice].into_iter().collect()),
+        detail_types: Some(["private", "group_recall", "group"].map(str::to_owned).into()),
+        groups: Some((618_204_950..618_205_000).collect()),
+        users: Some((1_639_027_700..1_639_027_800).collect()),
+        except_groups: Some((1..50).collect()),
+        except_users: Some((1..50).collect()),
+        prefixes: Some(["/", "#", "x"].iter().collect()),
+        mentioned: false,
+        filter: Some(Filter::compile(&filter).unwrap()),
     }
 }
 
@@ -130,7 +158,7 @@ pub async fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
     Ok(socket)
 }
 
-/// Connects as a bot; resolves once the 101 has been read.
+/// Connects as the bot [`TOKEN`] belongs to; resolves once the 101 has been read.
 pub async fn connect(address: SocketAddr, path: &str) -> io::Result<TcpStream> {
     connect_as(address, path, TOKEN).await
 }

@@ -83,17 +83,17 @@ async fn a_consumer_with_rules_hears_only_what_they_let_through() {
     let (by_bot, by_free, ()) = tokio::join!(bot.heard_for(time), free.heard_for(time), emit);
     assert_eq!(events(by_bot), allowed);
     assert_eq!(events(by_free), sent);
-    let mut polled = Vec::new();
-    while polled.len() < allowed.len() {
+    let mut taken = Vec::new();
+    while taken.len() < allowed.len() {
         poller.call("get_event", r#"{"key":"k"}"#, "1").await;
         // What the reply holds makes it look like an event.
         let (Heard::Reply(reply) | Heard::Event(reply)) = poller.hear().await else { panic!("no reply") };
         let Value::Array(events) = field(&reply, "data") else { panic!("{reply}") };
         assert!(!events.is_empty());
-        polled.extend(events.iter().map(|event| event["message_id"].as_u64()));
+        taken.extend(events.iter().map(|event| event["message_id"].as_u64()));
     }
     let expected: Vec<_> = allowed.iter().map(|event| field(event, "message_id").as_u64()).collect();
-    assert_eq!(polled, expected);
+    assert_eq!(taken, expected);
     assert!((50..150).contains(&allowed.len()), "{}", allowed.len());
 
     let left_out = (sent.len() - allowed.len()) as u64;
