@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::sends::Sends;
 use crate::journal::{Cursor, Event, Journal, Run, Seq};
+use crate::onebot::PostType;
 use crate::policy::events::{EventRules, SelfMessages, Verdict};
 use crate::telemetry::metrics::ConsumerMetrics;
 
@@ -92,7 +93,10 @@ impl Selection {
     }
 
     fn undecided(&self, run: &Run) -> Option<usize> {
-        run.events().position(|event| self.verdict(event) == Verdict::Unknown).map(|at| run.from + at)
+        let is_open = |event: Event<'_>| {
+            event.head.post_type == PostType::MessageSent && self.verdict(event) == Verdict::Unknown
+        };
+        run.events().position(is_open).map(|at| run.from + at)
     }
 
     fn verdict(&self, event: Event<'_>) -> Verdict {

@@ -1,7 +1,6 @@
 //! `[consumer.NAME.events]`: what must hold for an event to be heard.
 
 use super::message;
-use crate::onebot::message::cq_text;
 use crate::onebot::{Head, PostType};
 use crate::policy::filter::{Filter, Unevaluable};
 
@@ -104,13 +103,12 @@ impl Conditions {
 
     fn refuse_content(&self, text: &[u8], head: &Head) -> Result<Option<EventKey>, Unevaluable> {
         if (self.prefixes.is_some() || self.mentioned) && head.post_type.is_message() {
-            let message = cq_text(text, head).unwrap_or_default();
-            if self.prefixes.as_ref().is_some_and(|prefixes| !message::begins_with(&message, prefixes)) {
+            if self.prefixes.as_ref().is_some_and(|prefixes| !message::begins_with(text, head, prefixes)) {
                 return Ok(Some(EventKey::Prefixes));
             }
             if self.mentioned {
                 let account = head.self_id.ok_or(Unevaluable::Missing("which account it is"))?;
-                if !message::mentions(&message, account) {
+                if !message::mentions(text, head, account) {
                     return Ok(Some(EventKey::Mentioned));
                 }
             }
@@ -234,8 +232,14 @@ impl FromIterator<i64> for Ids {
 pub struct Prefixes(Vec<String>);
 
 impl Prefixes {
-    pub(super) fn written(&self) -> impl Iterator<Item = &[u8]> {
-        self.0.iter().map(String::as_bytes)
+    /// Whether `text`, a CQ string, begins with one of them.
+    pub(super) fn begin(&self, text: &[u8]) -> bool {
+        self.0.iter().any(|prefix| text.starts_with(prefix.as_bytes()))
+    }
+
+    /// Bytes of the longest.
+    pub(super) fn longest(&self) -> usize {
+        self.0.iter().map(String::len).max().unwrap_or(0)
     }
 }
 

@@ -1,21 +1,34 @@
 //! What a message says, as far as rules look at it.
 
 use super::conditions::Prefixes;
+use crate::onebot::Head;
+use crate::onebot::message::cq_text;
 
-/// Whether the text of the CQ string `message` begins with one of `prefixes`: behind blanks and the replies and
+/// Whether the text of the message in `event` begins with one of `prefixes`: behind blanks and the replies and
 /// mentions it opens with.
-pub(super) fn begins_with(message: &[u8], prefixes: &Prefixes) -> bool {
-    let mut rest = without_blanks(message);
+pub(super) fn begins_with(event: &[u8], head: &Head, prefixes: &Prefixes) -> bool {
+    // Most texts begin with a letter, and then their first bytes say it.
+    if let Some([b'"', written @ ..]) = head.raw_message.map(|raw| raw.of(event)) {
+        let begins_plainly =
+            written.first().is_some_and(|byte| byte.is_ascii_graphic() && !b"[\\".contains(byte));
+        let start = written.get(..prefixes.longest()).unwrap_or(written);
+        if begins_plainly && !start.contains(&b'\\') {
+            return prefixes.begin(start.strip_suffix(b"\"").unwrap_or(start));
+        }
+    }
+    let message = cq_text(event, head).unwrap_or_default();
+    let mut rest = without_blanks(&message);
     while let Some(after) = after_address(rest) {
         rest = without_blanks(after);
     }
-    prefixes.written().any(|prefix| rest.starts_with(prefix))
+    prefixes.begin(rest)
 }
 
-/// Whether the CQ string `message` mentions `account` by its number; a mention of all does not.
-pub(super) fn mentions(message: &[u8], account: i64) -> bool {
+/// Whether the message in `event` mentions `account` by its number; a mention of all does not.
+pub(super) fn mentions(event: &[u8], head: &Head, account: i64) -> bool {
     const OPENING: &[u8] = b"[CQ:at,";
-    let mut rest = message;
+    let message = cq_text(event, head).unwrap_or_default();
+    let mut rest: &[u8] = &message;
     while let Some(at) = memchr::memmem::find(rest, OPENING) {
         rest = rest.get(at + OPENING.len()..).unwrap_or_default();
         let end = rest.iter().position(|byte| *byte == b']').unwrap_or(rest.len());

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::item::Field;
+use super::item::{Field, NAMES};
 use super::operator::{Bound, Kind, Operator, Order, Segment, Test, Type, Values};
 use super::{Filter, FilterProblem, MAX_NESTING, MAX_OPERATORS, Part, number, pattern};
 use crate::policy::spelling::closest;
@@ -70,7 +70,7 @@ impl Compiler {
         if !self.problems.is_empty() {
             return Err(self.problems);
         }
-        parts.iter_mut().fold(0, |next, part| part.operator.number_from(next));
+        parts.iter_mut().fold(0, |next, part: &mut Part| part.operator.number_from(next));
         Ok(Filter { source: query.clone(), parts: parts.into(), names: self.names.into() })
     }
 
@@ -179,21 +179,25 @@ impl Compiler {
 
     fn segment(&mut self, name: &str, first: bool) -> Segment {
         let of_the_object = first && self.beneath == 0;
-        let slot = of_the_object.then(|| {
-            let known = self.names.iter().position(|known| **known == *name);
-            known.unwrap_or_else(|| {
-                self.names.push(name.into());
-                self.names.len() - 1
-            })
-        });
+        let slot = of_the_object.then(|| self.slot(name)).flatten();
         let index = name.parse().ok().filter(|index: &usize| index.to_string() == name);
         Segment {
             name: name.into(),
             numeric: !number::of_text(name).is_nan(),
             index,
-            slot: slot.and_then(|slot| u16::try_from(slot).ok()),
+            slot,
             field: of_the_object.then(|| Field::named(name)).flatten(),
         }
+    }
+
+    /// The place of the object's member `name` among those that are found together, while there is room.
+    fn slot(&mut self, name: &str) -> Option<usize> {
+        let known = self.names.iter().position(|known| **known == *name);
+        if known.is_none() && self.names.len() < NAMES {
+            self.names.push(name.into());
+            return Some(self.names.len() - 1);
+        }
+        known
     }
 
     /// The operator `name` with its `value`, one of the keys of `table`. `None` if it is wrong, or says

@@ -1,7 +1,8 @@
 //! One object against one condition.
 //!
-//! The steps are those of `sift`, in its order: every operator keeps two bits of state, is given each value
-//! that the path above it leads to, and may say that it has seen enough. That order is what `MongoDB`'s
+//! Where a path leads to one value, an operator is true of it or not, and that is all. Where lists are on the way
+//! there are several, and then the steps are those of `sift`, in its order: every operator keeps two bits of
+//! state, is given each value in turn, and may say that it has seen enough. That order is what `MongoDB`'s
 //! semantics of lists are made of there, and what users' filters rely on.
 
 use std::cmp::Ordering;
@@ -51,14 +52,68 @@ impl<'a, 's> Evaluation<'a, 's> {
 
     /// Whether the object fulfils `condition`.
     pub(super) fn holds(&mut self, condition: &Operator) -> Result<bool, Unevaluable> {
-        let place =
-            Place { item: Item::Subject, owner: Owner::Nothing, own: true, foreign: false, leaf: true };
-        self.reset(condition);
-        self.next(condition, place);
-        match self.failure {
-            Some(failure) => Err(failure),
-            None => Ok(self.keep.get(condition)),
+        let holds = self.of_the_object(condition);
+        self.failure.map_or(Ok(holds), Err)
+    }
+
+    /// Whether the object fulfils what is said about itself. It is one value, so that no state is needed.
+    fn of_the_object(&mut self, operator: &Operator) -> bool {
+        match &operator.kind {
+            Kind::Path(path, children) if !path.is_empty() => {
+                if operator.is_plain
+                    && let Some(place) = self.find(path)
+                {
+                    return children.iter().all(|child| self.of_a_value(child, place));
+                }
+                self.by_steps(operator)
+            }
+            Kind::Path(_, children) | Kind::Every(children) => {
+                children.iter().all(|child| self.of_the_object(child))
+            }
+            Kind::Or(children) => children.iter().any(|child| self.of_the_object(child)),
+            Kind::Nor(children) => !children.iter().any(|child| self.of_the_object(child)),
+            Kind::Not(child) => !self.of_the_object(child),
+            _ => self.by_steps(operator),
         }
+    }
+
+    /// The value at `path`, or what is in its way; `None` if there are several because a list is.
+    fn find(&mut self, path: &[Segment]) -> Option<Place<'a>> {
+        let mut place = Place::OBJECT;
+        for segment in path {
+            if !place.item.is_something() {
+                return Some(Place { leaf: false, ..place });
+            }
+            place = self.step(place.item, segment);
+            if place.item.array().is_some() {
+                return None;
+            }
+        }
+        Some(place)
+    }
+
+    /// Whether a value that is no list fulfils `operator`.
+    fn of_a_value(&mut self, operator: &Operator, place: Place<'a>) -> bool {
+        match &operator.kind {
+            Kind::Path(_, children) | Kind::Every(children) => {
+                children.iter().all(|child| self.of_a_value(child, place))
+            }
+            Kind::Or(children) => children.iter().any(|child| self.of_a_value(child, place)),
+            Kind::Nor(children) => !children.iter().any(|child| self.of_a_value(child, place)),
+            Kind::Not(child) => !self.of_a_value(child, place),
+            Kind::ElemMatch(_) | Kind::Size(_) => false,
+            Kind::Exists(wanted) => (place.leaf && place.own) == *wanted,
+            Kind::Ne(value) => !self.equal(value, place.item),
+            Kind::In(values) => self.is_in(values, place.item),
+            Kind::Nin(values) => !self.is_in(values, place.item),
+            Kind::Test(test) => self.passes(test, place.item),
+        }
+    }
+
+    fn by_steps(&mut self, operator: &Operator) -> bool {
+        self.reset(operator);
+        self.next(operator, Place::OBJECT);
+        self.keep.get(operator)
     }
 
     fn reset(&mut self, operator: &Operator) {
@@ -151,9 +206,6 @@ impl<'a, 's> Evaluation<'a, 's> {
                 }
             } else {
                 done = false;
-            }
-            if operator.once && !keep {
-                break;
             }
         }
         self.settle(operator, keep, done);
@@ -332,6 +384,9 @@ impl<'a, 's> Evaluation<'a, 's> {
 }
 
 impl<'a> Place<'a> {
+    const OBJECT: Self =
+        Self { item: Item::Subject, owner: Owner::Nothing, own: true, foreign: false, leaf: true };
+
     /// An item of a list.
     fn item(item: Json<'a>) -> Self {
         Self { item: Item::Json(item), owner: Owner::Array, own: true, foreign: false, leaf: true }

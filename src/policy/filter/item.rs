@@ -7,6 +7,9 @@ use super::number;
 use super::operator::{Segment, Type};
 use crate::onebot::{Head, Json, JsonType, Key, PostType};
 
+/// Members of an object that are found together; further ones are looked for one by one.
+pub(super) const NAMES: usize = 16;
+
 /// The object that is held against a filter.
 #[derive(Debug)]
 pub(super) struct Subject<'a> {
@@ -14,7 +17,7 @@ pub(super) struct Subject<'a> {
     head: Option<&'a Head>,
     names: &'a [Box<str>],
     /// The values of the members that the filter names, found together when the first is asked for.
-    members: OnceCell<Vec<Option<Json<'a>>>>,
+    members: OnceCell<[Option<Json<'a>>; NAMES]>,
 }
 
 /// What an event's head knows.
@@ -90,7 +93,7 @@ impl<'a> Subject<'a> {
         };
         let looked_at = if self.members.get().is_none() { self.text.len() } else { 0 };
         let members = self.members.get_or_init(|| self.find_members());
-        (members.get(usize::from(slot)).copied().flatten().map_or(Item::Missing, Item::Json), looked_at)
+        (members.get(slot).copied().flatten().map_or(Item::Missing, Item::Json), looked_at)
     }
 
     /// What the head knows. It does not know whether what it lacks is absent or written in another way.
@@ -118,15 +121,9 @@ impl<'a> Subject<'a> {
         }
     }
 
-    fn find_members(&self) -> Vec<Option<Json<'a>>> {
-        let mut found = vec![None; self.names.len()];
-        for (name, value) in self.json().members() {
-            for (slot, wanted) in found.iter_mut().zip(self.names) {
-                if *name == *wanted.as_bytes() {
-                    *slot = Some(value);
-                }
-            }
-        }
+    fn find_members(&self) -> [Option<Json<'a>>; NAMES] {
+        let mut found = [None; NAMES];
+        self.json().get_all(self.names, &mut found);
         found
     }
 }

@@ -5,13 +5,13 @@ use serde_json::Value;
 
 use super::item::Field;
 
-/// One operator. Those beneath it have the numbers up to `end`.
+/// One operator.
 #[derive(Debug, Clone)]
 pub(super) struct Operator {
+    /// Its place in the state.
     pub(super) number: u16,
-    pub(super) end: u16,
-    /// Whether its children are given one value only, so that what one of them decides needs no other.
-    pub(super) once: bool,
+    /// Whether those beneath it ask for nothing within the values they are given.
+    pub(super) is_plain: bool,
     pub(super) kind: Kind,
 }
 
@@ -87,7 +87,7 @@ pub(super) struct Segment {
     /// The item of a list that it names.
     pub(super) index: Option<usize>,
     /// Which of the names of the filter it is, if it is the first of a path from the object itself.
-    pub(super) slot: Option<u16>,
+    pub(super) slot: Option<usize>,
     /// Where the head of an event knows it.
     pub(super) field: Option<Field>,
 }
@@ -120,74 +120,62 @@ impl Values {
     }
 }
 
-/// How often an operator is given a value in one evaluation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Given {
-    /// Once, and that is the object itself.
-    TheObject,
-    Once,
-    Often,
-}
-
 impl Operator {
     pub(super) fn new(kind: Kind) -> Self {
-        Self { number: 0, end: 0, once: false, kind }
+        Self { number: 0, is_plain: false, kind }
     }
 
     pub(super) fn test(test: Test) -> Self {
         Self::new(Kind::Test(test))
     }
 
-    /// Numbers the operators of a condition on the object from `next` on; returns what comes behind them.
+    /// Numbers it and those beneath it from `next` on; returns what comes behind them.
     pub(super) fn number_from(&mut self, next: u16) -> u16 {
-        self.place(next, Given::TheObject)
+        self.number = next;
+        let is_plain = self.children().all(Self::asks_no_further);
+        self.is_plain = is_plain;
+        let next = next.saturating_add(1);
+        match &mut self.kind {
+            Kind::Path(_, children) | Kind::Every(children) | Kind::Or(children) | Kind::Nor(children) => {
+                children.iter_mut().fold(next, |next, child| child.number_from(next))
+            }
+            Kind::Not(child) | Kind::ElemMatch(child) => child.number_from(next),
+            _ => next,
+        }
     }
 
-    fn place(&mut self, next: u16, given: Given) -> u16 {
-        self.number = next;
-        self.once = given != Given::Often;
-        let mut next = next.saturating_add(1);
-        match &mut self.kind {
-            Kind::Path(path, children) => {
-                let given = if path.is_empty() && given == Given::TheObject { given } else { Given::Often };
-                self.once = given != Given::Often;
-                next = children.iter_mut().fold(next, |next, child| child.place(next, given));
-            }
-            Kind::Every(children) | Kind::Or(children) | Kind::Nor(children) => {
-                next = children.iter_mut().fold(next, |next, child| child.place(next, given));
-            }
-            Kind::Not(child) => next = child.place(next, given),
-            Kind::ElemMatch(child) => next = child.place(next, Given::Once),
-            Kind::Size(_) | Kind::Exists(_) | Kind::Ne(_) | Kind::In(_) | Kind::Nin(_) | Kind::Test(_) => {}
+    /// Whether it is about the value it is given, and nothing within that. A list's items are, but for lists only.
+    fn asks_no_further(&self) -> bool {
+        match &self.kind {
+            Kind::Path(path, _) if !path.is_empty() => false,
+            Kind::ElemMatch(_) => true,
+            _ => self.children().all(Self::asks_no_further),
         }
-        self.end = next;
-        next
+    }
+
+    fn children(&self) -> impl Iterator<Item = &Self> {
+        let children = match &self.kind {
+            Kind::Path(_, children) | Kind::Every(children) | Kind::Or(children) | Kind::Nor(children) => {
+                children.as_slice()
+            }
+            Kind::Not(child) | Kind::ElemMatch(child) => std::slice::from_ref(&**child),
+            _ => &[],
+        };
+        children.iter()
     }
 
     /// How many there are, itself included.
     pub(super) fn count(&self) -> usize {
-        1 + match &self.kind {
-            Kind::Path(_, children) | Kind::Every(children) | Kind::Or(children) | Kind::Nor(children) => {
-                children.iter().map(Self::count).sum()
-            }
-            Kind::Not(child) | Kind::ElemMatch(child) => child.count(),
-            Kind::Size(_) | Kind::Exists(_) | Kind::Ne(_) | Kind::In(_) | Kind::Nin(_) | Kind::Test(_) => 0,
-        }
+        1 + self.children().map(Self::count).sum::<usize>()
     }
 
     /// About how much work it is: what the head knows is cheap, what only the text knows and patterns are not.
     pub(super) fn cost(&self) -> usize {
-        match &self.kind {
-            Kind::Path(path, children) => {
-                let known = path.first().is_none_or(|first| first.field.is_some());
-                usize::from(!known) * 50 + children.iter().map(Self::cost).sum::<usize>()
-            }
-            Kind::Every(children) | Kind::Or(children) | Kind::Nor(children) => {
-                children.iter().map(Self::cost).sum()
-            }
-            Kind::Not(child) | Kind::ElemMatch(child) => child.cost(),
+        let own = match &self.kind {
+            Kind::Path(path, _) => 50 * usize::from(path.first().is_some_and(|first| first.field.is_none())),
             Kind::Test(Test::Regex(_)) => 20,
-            Kind::Size(_) | Kind::Exists(_) | Kind::Ne(_) | Kind::In(_) | Kind::Nin(_) | Kind::Test(_) => 1,
-        }
+            _ => 1,
+        };
+        own + self.children().map(Self::cost).sum::<usize>()
     }
 }
