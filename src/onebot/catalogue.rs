@@ -4,6 +4,7 @@
 //! implementations, so that permissions and limits know them too. An action that is not in it is passed
 //! on or refused by the consumer's rules alone.
 
+pub mod changes;
 mod table;
 
 use std::num::NonZeroU8;
