@@ -92,6 +92,10 @@ fn every_key_arrives() {
         in_flight = 18
         rate_limited_interval = "29s"
         queue_bytes = "190 KB"
+        [cache]
+        all = true
+        ttl = { get_group_info = "31s", get_version_info = "0s" }
+        max_bytes = "320 KB"
         [journal]
         events = 20
         bytes = "210 KB"
@@ -134,6 +138,9 @@ fn every_key_arrives() {
     assert_eq!(config.calls.timeouts["upload_group_file"], seconds(17 * 60));
     assert_eq!((config.calls.in_flight, config.calls.queue_bytes), (18, 190_000));
     assert_eq!(config.calls.rate_limited_interval, seconds(29));
+    assert_eq!((config.cache.all, config.cache.max_bytes), (true, 320_000));
+    assert_eq!(config.cache.ttl["get_group_info"], seconds(31));
+    assert_eq!(config.cache.ttl["get_version_info"], Duration::ZERO);
     assert_eq!((config.journal.events, config.journal.bytes), (20, 210_000));
     assert_eq!(config.journal.age, seconds(22 * 3600));
 
@@ -288,7 +295,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ("[sever]\nlisten = \"x\"", "9:2: sever: unknown key; did you mean `server`?"),
     (
         "[webhooks]",
-        "9:2: webhooks: unknown key; the keys here are server, admin, upstream, calls, journal, consumer, limit, role, log",
+        "9:2: webhooks: unknown key; the keys here are server, admin, upstream, calls, cache, journal, consumer, limit, role, log",
     ),
     (
         "[admin]\nlisten = \"127.0.0.1:6700\"",
@@ -316,6 +323,11 @@ const MISTAKES: &[(&str, &str)] = &[
         "[calls]\ntimeouts = { send_msg_async = \"1s\" }",
         "10:31: calls.timeouts.send_msg_async: names a form of an action; write `send_msg`",
     ),
+    (
+        "[cache]\nttl = { set_group_card = \"1s\" }",
+        "10:26: cache.ttl.set_group_card: an answer to `set_group_card` cannot be kept: it changes something, or its answer changes without notice",
+    ),
+    ("[cache]\nmax_bytes = \"1 KiB\"", "10:13: cache.max_bytes: must be from 64 KiB to 4 GiB"),
     ("[journal]\nevents = 0", "10:10: journal.events: must be from 1 to 10000000"),
     ("[journal]\nbytes = \"1 KiB\"", "10:9: journal.bytes: must be at least 64 KiB"),
     (

@@ -94,6 +94,7 @@ fn shows_every_key() {
         ("admin", "/admin"),
         ("upstream", "/upstream/main"),
         ("calls", "/calls"),
+        ("cache", "/cache"),
         ("journal", "/journal"),
         ("consumer", "/consumer/nonebot"),
         ("reverse_ws", "/consumer/*/reverse_ws"),

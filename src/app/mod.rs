@@ -135,6 +135,7 @@ impl Gateway {
         let account = call::Account {
             hub: Arc::clone(&hub),
             pacer: pacer.clone(),
+            answers: call::cache::Answers::new(config.cache, Arc::clone(&hub), metrics.cache()),
             background: call::Background {
                 tasks: session_tasks.clone(),
                 drain: sessions.drain.clone(),

@@ -5,6 +5,7 @@
 //! cannot fail: every call gets exactly one [`Reply`].
 
 pub mod authorize;
+pub mod cache;
 pub mod deferred;
 pub mod dispatch;
 pub mod get_event;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use tower::ServiceBuilder;
 
 use self::authorize::{Authorize, AuthorizeLayer};
+use self::cache::{Answers, Cache, CacheLayer};
 pub use self::deferred::Background;
 use self::deferred::{Deferred, DeferredLayer};
 use self::dispatch::Dispatch;
@@ -35,7 +37,7 @@ use crate::policy::acl::Permissions;
 use crate::telemetry::metrics::ConsumerMetrics;
 
 /// The path of one consumer's calls. Clones share its slots, rules and metrics.
-pub type Caller = Deferred<Meter<Translate<Authorize<InFlight<Pace<GetEvent<Dispatch>>>>>>>;
+pub type Caller = Deferred<Meter<Translate<Authorize<Cache<InFlight<Pace<GetEvent<Dispatch>>>>>>>>;
 
 /// What the calls of all consumers of an account have in common.
 #[derive(Debug, Clone)]
@@ -44,6 +46,8 @@ pub struct Account {
     pub hub: Arc<Hub>,
     /// How fast they may go.
     pub pacer: Pacer,
+    /// What they were answered.
+    pub answers: Answers,
     /// Where calls that nobody waits for go on.
     pub background: Background,
 }
@@ -66,7 +70,7 @@ pub struct Terms {
 /// The path for a consumer bound by `terms`.
 #[must_use]
 pub fn caller(account: &Account, terms: Terms, metrics: &Arc<ConsumerMetrics>) -> Caller {
-    let Account { hub, pacer, background } = account.clone();
+    let Account { hub, pacer, answers, background } = account.clone();
     let drain = background.drain.clone();
     let sends = terms.events.sends().cloned();
     ServiceBuilder::new()
@@ -79,6 +83,9 @@ pub fn caller(account: &Account, terms: Terms, metrics: &Arc<ConsumerMetrics>) -
         .layer(TranslateLayer::new(terms.format, Arc::clone(metrics)))
         // Before anything is taken: a refused call costs neither a slot nor a token.
         .layer(AuthorizeLayer::new(&terms.share.consumer, terms.actions, Arc::clone(&hub)))
+        // Behind the rules, so that nobody is told what it may not ask, and before all that counts as a call of
+        // LLOneBot: an answer that is known keeps no slot and costs no limit anything.
+        .layer(CacheLayer::new(answers))
         // A slot can be given back, so it is taken before what cannot.
         .layer(InFlightLayer::new(terms.slots))
         // The last that may refuse: what a call takes from a limit is gone.

@@ -35,10 +35,11 @@ impl Stage {
         let hub = Hub::new("main", None, hub::Config::default(), journal, metrics.link("main"));
         let link = hub.link_opened(Arc::new(Notify::new()));
         hub.link_proven(link, 10_001).unwrap();
+        let answers = Answers::new(cache::Config::default(), Arc::clone(&hub), metrics.cache());
         let background = Background::default();
         let pacer = Pacer::new(Arc::clone(&hub), &hub::Config::default(), pace, |limit| metrics.limit(limit));
         background.tasks.spawn(pacer.clone().drive(background.drain.clone()));
-        Self { account: Account { hub, pacer, background }, link, metrics }
+        Self { account: Account { hub, pacer, answers, background }, link, metrics }
     }
 
     fn caller(&self, name: &str, self_messages: SelfMessages) -> Caller {

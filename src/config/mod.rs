@@ -5,6 +5,7 @@
 //! stays `007`. Lists cannot be set from the environment, and an empty variable counts as unset. Variables
 //! with a single underscore, such as `ONEBOT_GATEWAY_CONFIG`, belong to the command line.
 
+mod cache;
 mod event_rules;
 mod exposure;
 mod human;
@@ -53,6 +54,8 @@ pub struct Config {
     pub calls: hub::Config,
     /// How fast they may go.
     pub pace: call::pace::Config,
+    /// Which answers are given again.
+    pub cache: call::cache::Config,
     /// What is kept for readers that are behind.
     pub journal: journal::Config,
     /// The bots, in the order of their names.
@@ -74,6 +77,7 @@ impl Config {
             upstream,
             calls: hub::Config::default(),
             pace: call::pace::Config::default(),
+            cache: call::cache::Config::default(),
             journal: journal::Config::default(),
             consumers,
             log: telemetry::logging::Config::default(),

@@ -14,6 +14,7 @@ pub(super) struct Raw {
     pub(super) admin: Admin,
     pub(super) upstream: BTreeMap<String, Upstream>,
     pub(super) calls: Calls,
+    pub(super) cache: Cache,
     pub(super) journal: Journal,
     pub(super) consumer: BTreeMap<String, Consumer>,
     pub(super) limit: BTreeMap<String, Limit>,
@@ -76,6 +77,14 @@ pub(super) struct Calls {
     pub(super) rate_limited_interval: Option<Interval>,
     pub(super) queue_bytes: Option<Size>,
     pub(super) time_zone: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Cache {
+    pub(super) all: Option<Switch>,
+    pub(super) ttl: BTreeMap<String, Interval>,
+    pub(super) max_bytes: Option<Size>,
 }
 
 #[derive(Default, Deserialize)]

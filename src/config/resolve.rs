@@ -40,6 +40,7 @@ pub(super) fn resolve(
     let consumers = resolver.consumers(raw.consumer, &roles);
     let pace = resolver.pace(raw.limit, raw.calls.time_zone.as_deref(), &names);
     let calls = resolver.calls(raw.calls);
+    let cache = resolver.cache(raw.cache);
     let journal = resolver.journal(&raw.journal);
     let log = resolver.log(raw.log);
     exposure::check(&server, &admin, upstream.as_ref(), &consumers, report);
@@ -52,6 +53,7 @@ pub(super) fn resolve(
         upstream: upstream?,
         calls,
         pace,
+        cache,
         journal,
         consumers,
         log,
@@ -341,7 +343,7 @@ impl Resolver<'_, '_> {
     }
 
     /// A name that no action has would be a rule that never applies.
-    fn action(&mut self, path: &[&str], name: &str) {
+    pub(super) fn action(&mut self, path: &[&str], name: &str) {
         if let Err(problem) = action_named(name) {
             self.report.refuse(path, problem);
         }
@@ -447,7 +449,7 @@ impl Resolver<'_, '_> {
         self.within(path, written.map(Count::get), default, allowed, rule)
     }
 
-    fn size(
+    pub(super) fn size(
         &mut self,
         path: &[&str],
         written: Option<Size>,

@@ -11,6 +11,7 @@ mod selection;
 mod sends;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -109,6 +110,8 @@ pub struct Hub {
     attached: Mutex<attach::Roster>,
     /// Which chats messages and requests are in; kept once somebody needs to know.
     seen: OnceLock<Arc<Seen>>,
+    /// Counts what happens to links.
+    link_changes: AtomicU64,
     configured_self_id: Option<i64>,
     metrics: LinkMetrics,
 }
@@ -138,6 +141,7 @@ impl Hub {
             room: Notify::new(),
             attached: Mutex::default(),
             seen: OnceLock::new(),
+            link_changes: AtomicU64::new(0),
             configured_self_id: self_id,
             metrics,
         })
@@ -165,6 +169,13 @@ impl Hub {
     #[must_use]
     pub fn state(&self) -> State {
         self.state.borrow().clone()
+    }
+
+    /// Another number since a link was opened, proven or lost: who remembers something of LLOneBot cannot know
+    /// any more that it is so.
+    #[must_use]
+    pub fn link_changes(&self) -> u64 {
+        self.link_changes.load(Ordering::Acquire)
     }
 
     /// Tells when what can be seen of the account has changed.
@@ -269,6 +280,7 @@ impl Hub {
             core.open_link(wake, "a new connection from LLOneBot took its place")
         });
         self.report(&core);
+        self.link_changes.fetch_add(1, Ordering::Release);
         self.update(|state| {
             state.link = LinkState::Proving;
             state.online = false;
@@ -313,6 +325,8 @@ impl Hub {
                 // account is online in all but rare cases.
                 state.online = true;
             });
+            // Behind the account's number, so that who sees this sees that.
+            self.link_changes.fetch_add(1, Ordering::Release);
         }
         Ok(())
     }
@@ -322,6 +336,7 @@ impl Hub {
     pub fn link_lost(&self, link: LinkId, why: &str) {
         let mut core = self.core();
         if self.making_room(&mut core, |core| core.close_link(link, why)) {
+            self.link_changes.fetch_add(1, Ordering::Release);
             self.report(&core);
             self.show_down(why);
         }

@@ -188,7 +188,7 @@ impl Journal {
     /// left the journal: it goes on with the oldest that is left.
     pub fn read(&self, cursor: &mut Cursor, up_to: Seq, bytes: usize, runs: &mut Vec<Run>) -> u64 {
         let already = runs.len();
-        let missed = self.lock().read(cursor, up_to, bytes, runs);
+        let missed = self.read_unconverted(cursor, up_to, bytes, runs);
         // Outside the lock: converting takes time in which the link must not wait to append.
         for run in runs.iter_mut().skip(already) {
             let converted = run.segment.in_format(cursor.format, |left| {
@@ -198,6 +198,18 @@ impl Journal {
             run.segment = converted;
         }
         missed
+    }
+
+    /// As [`read`](Self::read), with messages in whatever form they came, for a reader that does not look at
+    /// them.
+    pub fn read_unconverted(
+        &self,
+        cursor: &mut Cursor,
+        up_to: Seq,
+        bytes: usize,
+        runs: &mut Vec<Run>,
+    ) -> u64 {
+        self.lock().read(cursor, up_to, bytes, runs)
     }
 
     /// Makes a segment count for what it holds now.

@@ -23,6 +23,7 @@ pub struct Metrics {
     /// Handshakes that were refused before anybody knew whose they were.
     refused_handshakes: IntCounterVec,
     journal: JournalMetrics,
+    cache: CacheMetrics,
     process: ProcessGauges,
 }
 
@@ -49,6 +50,7 @@ impl Metrics {
                 &["reason"],
             )?,
             journal: JournalMetrics::new(&register)?,
+            cache: CacheMetrics::new(&register)?,
             process: ProcessGauges::new(&register)?,
             registry,
         };
@@ -77,6 +79,12 @@ impl Metrics {
     #[must_use]
     pub fn journal(&self) -> JournalMetrics {
         self.journal.clone()
+    }
+
+    /// The answers that are kept.
+    #[must_use]
+    pub fn cache(&self) -> CacheMetrics {
+        self.cache.clone()
     }
 
     /// Counts a connection that was refused: `reason` is one of a fixed set of words.
@@ -223,8 +231,10 @@ macro_rules! label {
 }
 
 // Below the macro it uses.
+mod cache;
 mod limit;
 
+pub use self::cache::{CacheMetrics, CacheResult, CallTopic};
 use self::limit::LimitFamilies;
 pub use self::limit::{LimitMetrics, LimitVerdict};
 

@@ -49,7 +49,7 @@ async fn a_consumer_that_reads_no_answers_is_not_read_either() {
     let consumer = gateway.consumer("bot");
     let mut bot = gateway.attach_over(&consumer, Channel::Universal, Role::Server, PIPE);
     let flood = async {
-        let calls = (0..100_000).map(|n| call("get_msg", "{}", &n.to_string()));
+        let calls = (0..100_000).map(|n| call("get_recent_contact", "{}", &n.to_string()));
         timeout(Duration::from_secs(20), bot.send_all(calls)).await
     };
     let answer = async {

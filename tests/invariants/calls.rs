@@ -123,7 +123,7 @@ async fn events_and_replies_keep_their_order_with(seed: u64) {
         bot.meta().await;
         for n in 0..random.random_range(1..20) {
             let name = format!("r{number}.{n}");
-            bot.call("get_msg", "{}", &format!("\"{name}\"")).await;
+            bot.call("get_recent_contact", "{}", &format!("\"{name}\"")).await;
             script.push((Some(number), upstream.call().await.ok("null"), format!("\"{name}\"")));
         }
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use onebot_gateway::call::cache::{self, Answers};
 use onebot_gateway::call::{Account, Background, Pacer, pace};
 use onebot_gateway::downstream::{self, Channel, Consumer, run_session};
 use onebot_gateway::hub::{self, Hub, LinkState, State};
@@ -32,6 +33,7 @@ const PIPE: usize = 64 << 10;
 pub(crate) struct Setup {
     pub(crate) calls: hub::Config,
     pub(crate) pace: pace::Config,
+    pub(crate) cache: cache::Config,
     pub(crate) journal: journal::Config,
     pub(crate) sessions: downstream::Config,
     pub(crate) link: link::Config,
@@ -44,6 +46,7 @@ pub(crate) struct Gateway {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) shutdown: Shutdown,
     pub(crate) tasks: TaskTracker,
+    answers: Answers,
     setup: Setup,
 }
 
@@ -59,6 +62,7 @@ impl Gateway {
         let mut setup = Setup {
             calls: hub::Config::default(),
             pace: pace::Config::default(),
+            cache: cache::Config::default(),
             journal: journal::Config::default(),
             sessions: downstream::Config::default(),
             link: link::Config::new("main", Endpoint::Accept("/llonebot".to_owned())),
@@ -72,7 +76,8 @@ impl Gateway {
         let pacer =
             Pacer::new(Arc::clone(&hub), &setup.calls, setup.pace.clone(), |limit| metrics.limit(limit));
         tasks.spawn(pacer.clone().drive(shutdown.drain.clone()));
-        Self { hub, pacer, metrics, shutdown, tasks, setup }
+        let answers = Answers::new(setup.cache.clone(), Arc::clone(&hub), metrics.cache());
+        Self { hub, pacer, metrics, shutdown, tasks, answers, setup }
     }
 
     /// A consumer with the defaults.
@@ -93,6 +98,7 @@ impl Gateway {
         let account = Account {
             hub: Arc::clone(&self.hub),
             pacer: self.pacer.clone(),
+            answers: self.answers.clone(),
             background: Background {
                 tasks: self.tasks.clone(),
                 drain: self.shutdown.drain.clone(),

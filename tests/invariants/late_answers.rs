@@ -18,7 +18,7 @@ async fn a_late_answer_is_counted_and_swallowed() {
     let (mut upstream, _link) = gateway.link_by_hand().await;
     let mut bots = three(&gateway).map(|consumer| gateway.attach(&consumer));
     let asked = Instant::now();
-    bots[0].call("get_msg", "{}", "1").await;
+    bots[0].call("get_recent_contact", "{}", "1").await;
     let call = upstream.call().await;
     let reply = tokio::select! {
         reply = bots[0].reply() => reply,
@@ -28,7 +28,7 @@ async fn a_late_answer_is_counted_and_swallowed() {
     assert!(reply.contains("calls.timeout") && asked.elapsed().as_secs() == 30, "{reply}");
 
     // The same echo is in use again when the old answer comes.
-    bots[0].call("get_msg", "{}", "1").await;
+    bots[0].call("get_recent_contact", "{}", "1").await;
     let again = upstream.call().await;
     upstream.send_all([call.ok(r#""late""#), call.ok(r#""later""#), again.ok(r#""in time""#)]).await;
     assert_eq!(field(&bots[0].reply().await, "data"), "in time");
@@ -45,7 +45,7 @@ async fn an_action_may_have_a_deadline_of_its_own() {
     let mut bot = gateway.attach(&gateway.consumer("bot"));
     let asked = Instant::now();
     bot.call("upload_group_file", "{}", "1").await;
-    bot.call("get_msg", "{}", "2").await;
+    bot.call("get_recent_contact", "{}", "2").await;
     upstream.call().await;
     upstream.call().await;
     for (echo, seconds) in [(2, 30), (1, 600)] {
@@ -63,7 +63,7 @@ async fn a_repeated_answer_is_counted_and_swallowed() {
     let gateway = Gateway::new();
     let (mut upstream, _link) = gateway.link_by_hand().await;
     let mut bots = three(&gateway).map(|consumer| gateway.attach(&consumer));
-    bots[0].call("get_msg", "{}", "1").await;
+    bots[0].call("get_recent_contact", "{}", "1").await;
     let call = upstream.call().await;
     upstream.send_all([call.ok("1"), call.ok("2"), call.ok("3")]).await;
     assert_eq!(field(&bots[0].reply().await, "data"), 1);
@@ -78,7 +78,7 @@ async fn an_answer_with_an_echo_of_nobody_is_counted_and_swallowed() {
     let (mut upstream, _link) = gateway.link_by_hand().await;
     let mut bots = three(&gateway).map(|consumer| gateway.attach(&consumer));
     for (bot, echo) in bots.iter_mut().zip(["1", r#""gw:90""#, r#"{"seq":1}"#]) {
-        bot.call("get_msg", "{}", echo).await;
+        bot.call("get_recent_contact", "{}", echo).await;
     }
     let calls = [upstream.call().await, upstream.call().await, upstream.call().await];
     let echoes = [
@@ -114,7 +114,7 @@ async fn an_answer_to_a_bot_that_left_is_counted_and_told_to_nobody() {
     let (mut upstream, _link) = gateway.link_by_hand().await;
     let [consumer, ..] = three(&gateway);
     let (mut leaving, staying) = (gateway.attach(&consumer), gateway.attach(&consumer));
-    leaving.call("get_msg", "{}", "1").await;
+    leaving.call("get_recent_contact", "{}", "1").await;
     let call = upstream.call().await;
     leaving.hang_up().await;
     upstream.send(call.ok("1")).await;
@@ -127,7 +127,8 @@ async fn nonsense_from_the_upstream_harms_nobody() {
     let gateway = Gateway::new();
     let (mut upstream, _link) = gateway.link_by_hand().await;
     let mut bots = three(&gateway).map(|consumer| gateway.attach(&consumer));
-    let nonsense = ["", "null", "[]", "{", "{}", r#"{"a":}"#, r#"{"action":"get_msg","echo":"gw:1"}"#];
+    let nonsense =
+        ["", "null", "[]", "{", "{}", r#"{"a":}"#, r#"{"action":"get_recent_contact","echo":"gw:1"}"#];
     upstream.send_all(nonsense.map(str::to_owned)).await;
     all_quiet(&mut bots).await;
     still_works(&mut upstream, &mut bots[0]).await;
@@ -136,7 +137,7 @@ async fn nonsense_from_the_upstream_harms_nobody() {
 }
 
 async fn still_works(upstream: &mut Upstream, bot: &mut crate::bot::Bot) {
-    bot.call("get_msg", "{}", "1").await;
+    bot.call("get_recent_contact", "{}", "1").await;
     let call = upstream.call().await;
     upstream.send(call.ok("1")).await;
     assert_eq!(field(&bot.reply().await, "data"), 1);

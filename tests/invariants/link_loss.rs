@@ -92,7 +92,7 @@ async fn a_session_outlives_many_links() {
         }
         upstream.send(crate::upstream::event(&n.to_string())).await;
         assert_eq!(crate::upstream::text_of(&bot.event().await), n.to_string());
-        bot.call("get_msg", "{}", &n.to_string()).await;
+        bot.call("get_recent_contact", "{}", &n.to_string()).await;
         let call = upstream.call().await;
         upstream.send(call.ok(&n.to_string())).await;
         assert_eq!(field(&bot.reply().await, "data"), n);

@@ -12,6 +12,7 @@
 
 mod bot;
 mod bounds;
+mod cache;
 mod calls;
 mod chaos;
 mod drain;

@@ -17,7 +17,8 @@ async fn a_session_at_its_cap_stops_reading_and_goes_on_when_a_slot_frees() {
     let mut bot = gateway.attach_over(&consumer, Channel::Universal, Role::Server, 4 << 10);
     bot.meta().await;
     // More than the connection and one read of the session hold.
-    let calls = (0..3000).map(|n| call("get_msg", r#"{"padding":"................"}"#, &n.to_string()));
+    let calls =
+        (0..3000).map(|n| call("get_recent_contact", r#"{"padding":"................"}"#, &n.to_string()));
     let flood = timeout(MOMENT, bot.send_all(calls)).await;
     assert!(flood.is_err(), "a session without a slot must not read on");
 
@@ -42,12 +43,12 @@ async fn sessions_of_one_consumer_share_its_slots_and_others_do_not() {
     let consumer = gateway.consumer("bot");
     let (mut one, mut two) = (gateway.attach(&consumer), gateway.attach(&consumer));
     let mut other = gateway.attach(&gateway.consumer("other"));
-    one.call("get_msg", r#"{"of":1}"#, "1").await;
-    one.call("get_msg", r#"{"of":1}"#, "2").await;
+    one.call("get_recent_contact", r#"{"of":1}"#, "1").await;
+    one.call("get_recent_contact", r#"{"of":1}"#, "2").await;
     let (first, second) = (upstream.call().await, upstream.call().await);
-    two.call("get_msg", r#"{"of":2}"#, "1").await;
+    two.call("get_recent_contact", r#"{"of":2}"#, "1").await;
     upstream.hears_no_call_for(MOMENT).await;
-    other.call("get_msg", r#"{"of":3}"#, "1").await;
+    other.call("get_recent_contact", r#"{"of":3}"#, "1").await;
     let others = upstream.call().await;
     assert_eq!(others.params.get(), r#"{"of":3}"#);
 
@@ -70,7 +71,7 @@ async fn a_denied_call_keeps_no_slot() {
     let (mut denied, mut sibling) = (gateway.attach(&consumer), gateway.attach(&consumer));
     denied.call("get_cookies", "{}", "1").await;
     assert_eq!(retcode(&denied.reply().await), 1403);
-    sibling.call("get_msg", "{}", "1").await;
+    sibling.call("get_recent_contact", "{}", "1").await;
     let call = timeout(HOUR, upstream.next_call()).await.expect("the slot is gone").unwrap();
     upstream.send(call.ok("null")).await;
     sibling.reply().await;
@@ -83,14 +84,14 @@ async fn a_session_that_ends_at_its_cap_gives_its_slots_back() {
     let consumer = gateway.consumer("bot");
     let mut leaving = gateway.attach(&consumer);
     for n in 0..3 {
-        leaving.call("get_msg", &format!(r#"{{"n":{n}}}"#), "1").await;
+        leaving.call("get_recent_contact", &format!(r#"{{"n":{n}}}"#), "1").await;
     }
     upstream.call().await;
     upstream.call().await;
     // A session that waits for a slot does not read the goodbye, but sees its connection go.
     leaving.hang_up().await;
     let mut bot = gateway.attach(&consumer);
-    bot.call("get_msg", r#"{"n":9}"#, "1").await;
+    bot.call("get_recent_contact", r#"{"n":9}"#, "1").await;
     let next = upstream.call().await;
     assert_eq!(next.params.get(), r#"{"n":9}"#);
 }
@@ -104,7 +105,7 @@ async fn a_session_that_reads_no_answers_keeps_no_slot_from_its_siblings() {
     let mut deaf = gateway.attach_over(&consumer, Channel::Universal, Role::Server, 1000);
     deaf.meta().await;
     let mut sibling = gateway.attach(&consumer);
-    let flood = deaf.send_all((0..1000).map(|n| call("get_msg", "{}", &n.to_string())));
+    let flood = deaf.send_all((0..1000).map(|n| call("get_recent_contact", "{}", &n.to_string())));
     let big = format!("\"{}\"", "x".repeat(100_000));
     let answers = async {
         while let Ok(Some(call)) = timeout(MOMENT, upstream.next_call()).await {

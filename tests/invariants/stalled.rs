@@ -23,7 +23,7 @@ async fn a_stalled_consumer_delays_nobody() {
         upstream.send(event(&format!("{n} {}", "x".repeat(2000)))).await;
         let heard = bot.event().await;
         assert!(text_of(&heard).starts_with(&n.to_string()));
-        bot.call("get_msg", "{}", &n.to_string()).await;
+        bot.call("get_recent_contact", "{}", &n.to_string()).await;
         let call = upstream.call().await;
         upstream.send(call.ok("null")).await;
         assert_eq!(field(&bot.reply().await, "echo"), n);

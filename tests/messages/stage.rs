@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{FutureExt, SinkExt, StreamExt};
+use onebot_gateway::call::cache::{self, Answers};
 use onebot_gateway::call::{Account, Background, Pacer, pace};
 use onebot_gateway::downstream::{self, Bot, Channel, Consumer, run_session};
 use onebot_gateway::hub::{self, Hub, LinkState};
@@ -54,11 +55,12 @@ impl Stage {
         upstream.send(r#"{"time":1,"self_id":10001000,"post_type":"meta_event","meta_event_type":"lifecycle","sub_type":"connect"}"#).await;
         let mut state = hub.watch();
         timeout(HOUR, state.wait_for(|state| state.link == LinkState::Up)).await.unwrap().unwrap();
+        let answers = Answers::new(cache::Config::default(), Arc::clone(&hub), metrics.cache());
         let pacer = Pacer::new(Arc::clone(&hub), &hub::Config::default(), pace::Config::default(), |limit| {
             metrics.limit(limit)
         });
         tasks.spawn(pacer.clone().drive(shutdown.drain.clone()));
-        let account = Account { hub, pacer, background: Background::default() };
+        let account = Account { hub, pacer, answers, background: Background::default() };
         Self { upstream, metrics, account, tasks, shutdown }
     }
 

@@ -112,6 +112,7 @@ pub fn changed_by_call(action: Option<&Action>) -> Subjects {
 }
 
 /// Writes by name; those that are not here may change everything.
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn listed(name: &str) -> Option<Subjects> {
     Some(match name {
         "send_msg"
@@ -254,10 +255,7 @@ pub fn changed_by_event(head: &Head, text: &[u8]) -> Subjects {
             b"essence" => Subjects::ESSENCE.and(Subjects::MESSAGE),
             b"friend_add" => Subjects::PEOPLE.and(Subjects::REQUESTS),
             b"bot_offline" | b"client_status" => Subjects::ACCOUNT,
-            b"offline_file"
-            | b"online_file_send"
-            | b"online_file_receive"
-            | b"flash_file" => Subjects::NONE,
+            b"offline_file" | b"online_file_send" | b"online_file_receive" | b"flash_file" => Subjects::NONE,
             b"notify" => match word(head.sub_type) {
                 b"poke" | b"poke_recall" | b"input_status" | b"gray_tip" | b"lucky_king" => Subjects::NONE,
                 b"title" | b"honor" => Subjects::MEMBERS,
@@ -367,7 +365,8 @@ mod tests {
 
     #[test]
     fn what_happens_touches_the_reads_that_show_it() {
-        let notice = |detail: &str| after_event(&format!(r#"{{"post_type":"notice",{detail},"group_id":1}}"#));
+        let notice =
+            |detail: &str| after_event(&format!(r#"{{"post_type":"notice",{detail},"group_id":1}}"#));
         for (detail, read) in [
             (r#""notice_type":"group_card""#, "get_group_member_list"),
             (r#""notice_type":"group_admin""#, "get_group_member_info"),
