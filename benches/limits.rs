@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
+use onebot_gateway::call::cache::{self, Answers};
 use onebot_gateway::call::{self, Account, Background, Caller, Pacer, Share, Slots, Terms, pace};
 use onebot_gateway::hub::{self, Hub, LinkId, Selection, UpstreamReply};
 use onebot_gateway::journal::{self, Journal, Seq};
@@ -114,7 +115,13 @@ impl Path {
         hub.link_proven(link, 10_001_000).unwrap();
         let config = pace::Config { limits, ..pace::Config::default() };
         let pacer = Pacer::new(Arc::clone(&hub), &calls, config, |limit| metrics.limit(limit));
-        let account = Account { hub: Arc::clone(&hub), pacer, background: Background::default() };
+        let account = Account {
+            hub: Arc::clone(&hub),
+            answers: Answers::new(cache::Config::default(), Arc::clone(&hub), metrics.cache()),
+            audit: None,
+            pacer,
+            background: Background::default(),
+        };
         let consumer = Arc::new(metrics.consumer("bot"));
         let terms = Terms {
             share: Share { consumer: "bot".to_owned(), weight: 1, daily: Vec::new() },

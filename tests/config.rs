@@ -61,6 +61,31 @@ fn the_least_configuration_is_the_defaults() {
 }
 
 #[test]
+fn what_is_kept_and_written_down_arrives() {
+    let text = least_with(
+        r#"
+        [cache]
+        all = true
+        ttl = { get_group_info = "31s", get_version_info = "0s" }
+        max_bytes = "320 KB"
+        [audit]
+        file = "/var/log/audit.jsonl"
+        text = true
+        max_size = "330 KB"
+        max_age = "34h"
+        keep = 35
+        "#,
+    );
+    let config = config::parse(&text, "gateway.toml", [].into_iter()).unwrap();
+    assert_eq!((config.cache.all, config.cache.max_bytes), (true, 320_000));
+    assert_eq!(config.cache.ttl["get_group_info"], Duration::from_secs(31));
+    assert_eq!(config.cache.ttl["get_version_info"], Duration::ZERO);
+    let audit = config.audit.unwrap();
+    assert_eq!((audit.file.to_str(), audit.text), (Some("/var/log/audit.jsonl"), true));
+    assert_eq!((audit.max_size, audit.max_age, audit.keep), (330_000, Duration::from_hours(34), 35));
+}
+
+#[test]
 fn every_key_arrives() {
     let text = r#"
         [server]
@@ -92,10 +117,6 @@ fn every_key_arrives() {
         in_flight = 18
         rate_limited_interval = "29s"
         queue_bytes = "190 KB"
-        [cache]
-        all = true
-        ttl = { get_group_info = "31s", get_version_info = "0s" }
-        max_bytes = "320 KB"
         [journal]
         events = 20
         bytes = "210 KB"
@@ -138,9 +159,6 @@ fn every_key_arrives() {
     assert_eq!(config.calls.timeouts["upload_group_file"], seconds(17 * 60));
     assert_eq!((config.calls.in_flight, config.calls.queue_bytes), (18, 190_000));
     assert_eq!(config.calls.rate_limited_interval, seconds(29));
-    assert_eq!((config.cache.all, config.cache.max_bytes), (true, 320_000));
-    assert_eq!(config.cache.ttl["get_group_info"], seconds(31));
-    assert_eq!(config.cache.ttl["get_version_info"], Duration::ZERO);
     assert_eq!((config.journal.events, config.journal.bytes), (20, 210_000));
     assert_eq!(config.journal.age, seconds(22 * 3600));
 
@@ -295,7 +313,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ("[sever]\nlisten = \"x\"", "9:2: sever: unknown key; did you mean `server`?"),
     (
         "[webhooks]",
-        "9:2: webhooks: unknown key; the keys here are server, admin, upstream, calls, cache, journal, consumer, limit, role, log",
+        "9:2: webhooks: unknown key; the keys here are server, admin, upstream, calls, cache, journal, consumer, limit, role, audit, log",
     ),
     (
         "[admin]\nlisten = \"127.0.0.1:6700\"",
@@ -328,6 +346,12 @@ const MISTAKES: &[(&str, &str)] = &[
         "10:26: cache.ttl.set_group_card: an answer to `set_group_card` cannot be kept: it changes something, or its answer changes without notice",
     ),
     ("[cache]\nmax_bytes = \"1 KiB\"", "10:13: cache.max_bytes: must be from 64 KiB to 4 GiB"),
+    (
+        "[audit]\nfile = \"\"",
+        "10:8: audit.file: is empty; expected a path such as \"/var/log/onebot-gateway/audit.jsonl\"",
+    ),
+    ("[audit]\nkeep = 0", "10:8: audit.keep: must be from 1 to 1000"),
+    ("[audit]\nmax_size = \"1 KiB\"", "10:12: audit.max_size: must be from 64 KiB to 64 GiB"),
     ("[journal]\nevents = 0", "10:10: journal.events: must be from 1 to 10000000"),
     ("[journal]\nbytes = \"1 KiB\"", "10:9: journal.bytes: must be at least 64 KiB"),
     (

@@ -106,6 +106,7 @@ fn shows_every_key() {
         ("breaker", "/limit/account/breaker"),
         ("role", "/role/guest"),
         ("actions", "/role/guest/actions"),
+        ("audit", "/audit"),
         ("log", "/log"),
     ];
     for (section, pointer) in sections {

@@ -5,6 +5,7 @@ mod router;
 use std::io;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ use crate::hub::Hub;
 use crate::journal::Journal;
 use crate::net::{Shutdown, listener};
 use crate::telemetry::Metrics;
+use crate::telemetry::audit::{self, Trail};
 use crate::upstream::{self, Endpoint};
 
 /// A running gateway. Dropping it ends everything at once; [`Gateway::drain`] does it in order.
@@ -46,6 +48,8 @@ pub struct Gateway {
     /// Ends the link, which goes last.
     link: Shutdown,
     link_tasks: TaskTracker,
+    /// Written to the end when everything that could add to it has ended.
+    audit: Option<Trail>,
 }
 
 /// Why a gateway did not start.
@@ -58,6 +62,14 @@ pub enum StartError {
         key: &'static str,
         /// The address.
         address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The audit log cannot be written.
+    #[error("audit.file = {}: cannot be opened for writing: {source}; its folder must exist", file.display())]
+    Audit {
+        /// The file.
+        file: PathBuf,
         /// What the system says.
         source: io::Error,
     },
@@ -82,6 +94,7 @@ impl Gateway {
     /// When an address cannot be bound; then nothing is left running.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let metrics = Metrics::new()?;
+        let audit = config.audit.map(|config| open_audit(&config, &metrics)).transpose()?;
         let server = bind("server.listen", config.server.listen).await?;
         let address = server.local_addr().unwrap_or(config.server.listen);
         let (sessions, link) = (Shutdown::default(), Shutdown::default());
@@ -136,6 +149,7 @@ impl Gateway {
             hub: Arc::clone(&hub),
             pacer: pacer.clone(),
             answers: call::cache::Answers::new(config.cache, Arc::clone(&hub), metrics.cache()),
+            audit: audit.clone(),
             background: call::Background {
                 tasks: session_tasks.clone(),
                 drain: sessions.drain.clone(),
@@ -181,6 +195,7 @@ impl Gateway {
             session_tasks,
             link,
             link_tasks,
+            audit,
         })
     }
 
@@ -237,9 +252,17 @@ impl Gateway {
         self.sessions.abort.cancel();
         self.link.drain.cancel();
         let link_ended = timeout_at(deadline, self.link_tasks.wait()).await.is_ok();
+        if let Some(audit) = &self.audit
+            && timeout_at(deadline.max(Instant::now() + LAST_LINES), audit.flush()).await.is_err()
+        {
+            warn!("the last lines of the audit log could not be written in time");
+        }
         Drained { tasks_left: tasks_left + usize::from(!link_ended), calls_left }
     }
 }
+
+/// Time for the last lines of the audit log, whatever the deadline.
+const LAST_LINES: Duration = Duration::from_millis(500);
 
 impl Drop for Gateway {
     fn drop(&mut self) {
@@ -272,6 +295,11 @@ async fn supervised<F: Future<Output = ()>>(what: &'static str, start: impl Fn()
         error!("the task of {what} panicked, which is a bug of the gateway; starting it again");
         sleep(Duration::from_secs(1)).await;
     }
+}
+
+fn open_audit(config: &audit::Config, metrics: &Metrics) -> Result<Trail, StartError> {
+    Trail::open(config, metrics.audit())
+        .map_err(|source| StartError::Audit { file: config.file.clone(), source })
 }
 
 async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {

@@ -52,6 +52,12 @@ pub struct Deferred<S> {
     background: Background,
 }
 
+impl<S> Deferred<S> {
+    pub(super) fn inner_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+}
+
 impl<S> Service<Call> for Deferred<S>
 where
     S: CallService,

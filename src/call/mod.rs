@@ -4,6 +4,7 @@
 //! rule or a limit. The consumer's `echo` never enters it; it stays in the session. The service
 //! cannot fail: every call gets exactly one [`Reply`].
 
+pub mod audit;
 pub mod authorize;
 pub mod cache;
 pub mod deferred;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 use tower::ServiceBuilder;
 
+use self::audit::{Audit, AuditLayer};
 use self::authorize::{Authorize, AuthorizeLayer};
 use self::cache::{Answers, Cache, CacheLayer};
 pub use self::deferred::Background;
@@ -34,10 +36,21 @@ use self::translate::{Translate, TranslateLayer};
 use crate::hub::{Hub, Reply, Selection};
 use crate::onebot::{Call, MessageFormat};
 use crate::policy::acl::Permissions;
+use crate::telemetry::audit::{Session, Trail};
 use crate::telemetry::metrics::ConsumerMetrics;
 
 /// The path of one consumer's calls. Clones share its slots, rules and metrics.
-pub type Caller = Deferred<Meter<Translate<Authorize<Cache<InFlight<Pace<GetEvent<Dispatch>>>>>>>>;
+pub type Caller = Deferred<Audit<Meter<Translate<Authorize<Cache<InFlight<Pace<GetEvent<Dispatch>>>>>>>>>;
+
+impl<S: Clone> Deferred<Audit<S>> {
+    /// The same path for calls that come through `session`, by which the audit log names them.
+    #[must_use]
+    pub fn of(&self, session: Session) -> Self {
+        let mut caller = self.clone();
+        caller.inner_mut().name(session);
+        caller
+    }
+}
 
 /// What the calls of all consumers of an account have in common.
 #[derive(Debug, Clone)]
@@ -48,6 +61,8 @@ pub struct Account {
     pub pacer: Pacer,
     /// What they were answered.
     pub answers: Answers,
+    /// Where it is written down what they change.
+    pub audit: Option<Trail>,
     /// Where calls that nobody waits for go on.
     pub background: Background,
 }
@@ -70,13 +85,16 @@ pub struct Terms {
 /// The path for a consumer bound by `terms`.
 #[must_use]
 pub fn caller(account: &Account, terms: Terms, metrics: &Arc<ConsumerMetrics>) -> Caller {
-    let Account { hub, pacer, answers, background } = account.clone();
+    let Account { hub, pacer, answers, audit, background } = account.clone();
     let drain = background.drain.clone();
     let sends = terms.events.sends().cloned();
     ServiceBuilder::new()
         // Outside of all that counts and refuses, so that what it sees through in the background is
         // counted with its real end, and what is refused at once is still said.
         .layer(DeferredLayer::new(background))
+        // As the meter, where every call passes and ends but once: what is refused, what goes on in the
+        // background, and what nobody waits for any more.
+        .layer(AuditLayer::new(audit, &terms.share.consumer))
         // Sees every outcome.
         .layer(MeterLayer::new(Arc::clone(metrics)))
         // Around all that may know an answer.

@@ -39,7 +39,7 @@ impl Stage {
         let background = Background::default();
         let pacer = Pacer::new(Arc::clone(&hub), &hub::Config::default(), pace, |limit| metrics.limit(limit));
         background.tasks.spawn(pacer.clone().drive(background.drain.clone()));
-        Self { account: Account { hub, pacer, answers, background }, link, metrics }
+        Self { account: Account { hub, pacer, answers, audit: None, background }, link, metrics }
     }
 
     fn caller(&self, name: &str, self_messages: SelfMessages) -> Caller {

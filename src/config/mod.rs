@@ -5,6 +5,7 @@
 //! stays `007`. Lists cannot be set from the environment, and an empty variable counts as unset. Variables
 //! with a single underscore, such as `ONEBOT_GATEWAY_CONFIG`, belong to the command line.
 
+mod audit;
 mod cache;
 mod event_rules;
 mod exposure;
@@ -60,6 +61,8 @@ pub struct Config {
     pub journal: journal::Config,
     /// The bots, in the order of their names.
     pub consumers: Vec<downstream::Consumer>,
+    /// The audit log, if there is to be one.
+    pub audit: Option<telemetry::audit::Config>,
     /// Logging.
     pub log: telemetry::logging::Config,
 }
@@ -80,6 +83,7 @@ impl Config {
             cache: call::cache::Config::default(),
             journal: journal::Config::default(),
             consumers,
+            audit: None,
             log: telemetry::logging::Config::default(),
         }
     }

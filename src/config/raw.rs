@@ -19,6 +19,7 @@ pub(super) struct Raw {
     pub(super) consumer: BTreeMap<String, Consumer>,
     pub(super) limit: BTreeMap<String, Limit>,
     pub(super) role: BTreeMap<String, Role>,
+    pub(super) audit: Audit,
     pub(super) log: Log,
 }
 
@@ -230,6 +231,16 @@ pub(super) enum Excess {
 pub(super) struct Breaker {
     pub(super) failures: Option<Count>,
     pub(super) hold: Option<Interval>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Audit {
+    pub(super) file: Option<String>,
+    pub(super) text: Option<Switch>,
+    pub(super) max_size: Option<Size>,
+    pub(super) max_age: Option<Interval>,
+    pub(super) keep: Option<Count>,
 }
 
 #[derive(Default, Deserialize)]

@@ -42,6 +42,7 @@ pub(super) fn resolve(
     let calls = resolver.calls(raw.calls);
     let cache = resolver.cache(raw.cache);
     let journal = resolver.journal(&raw.journal);
+    let audit = resolver.audit(raw.audit);
     let log = resolver.log(raw.log);
     exposure::check(&server, &admin, upstream.as_ref(), &consumers, report);
     Some(Config {
@@ -56,6 +57,7 @@ pub(super) fn resolve(
         cache,
         journal,
         consumers,
+        audit,
         log,
     })
 }

@@ -1,11 +1,13 @@
 //! A configured consumer at work: what all its sessions share.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Config, Consumer, ReverseWs, Webhook};
 use crate::call::{self, Caller, Slots, Terms, caller};
 use crate::hub::{Hub, Selection};
 use crate::policy::events::EventRules;
+use crate::telemetry::audit::Session;
 use crate::telemetry::metrics::ConsumerMetrics;
 
 /// What all sessions of one consumer share.
@@ -17,8 +19,10 @@ pub struct Bot {
     pub(super) config: Arc<Config>,
     /// The account it is attached to.
     pub(super) hub: Arc<Hub>,
-    /// The path of its calls, to be cloned.
-    pub(super) caller: Caller,
+    /// The path of its calls.
+    caller: Caller,
+    /// Counts its sessions and requests.
+    sessions: AtomicU64,
     /// Which events it receives.
     pub(super) events: Selection,
     /// Its metrics.
@@ -50,7 +54,15 @@ impl Bot {
             account.hub.remember_chats();
         }
         let caller = caller(account, terms, &metrics);
-        Arc::new(Self { consumer, config, hub: Arc::clone(&account.hub), caller, events, metrics })
+        Arc::new(Self {
+            consumer,
+            config,
+            hub: Arc::clone(&account.hub),
+            caller,
+            sessions: AtomicU64::new(0),
+            events,
+            metrics,
+        })
     }
 
     /// Bytes of one frame or body from it.
@@ -68,6 +80,12 @@ impl Bot {
     #[must_use]
     pub fn webhook(&self) -> Option<&Webhook> {
         self.consumer.webhook.as_ref()
+    }
+
+    /// The path of the calls of one more session or request.
+    pub(super) fn caller(&self, transport: &'static str) -> Caller {
+        let number = self.sessions.fetch_add(1, Ordering::Relaxed) + 1;
+        self.caller.of(Session { transport, number })
     }
 
     /// What we call ourselves where we go to the bot: what it would see of LLOneBot.

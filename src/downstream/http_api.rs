@@ -171,7 +171,7 @@ impl BodyKind {
 }
 
 async fn respond(bot: &Bot, call: Call) -> HttpResponse {
-    let Ok(mut reply) = bot.caller.clone().oneshot(call).await;
+    let Ok(mut reply) = bot.caller("http").oneshot(call).await;
     let rest = reply.rest.take();
     let mut response = json(status(&reply), without_echo(&reply));
     if let Some(wait) = reply.retry_after {

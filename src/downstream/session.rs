@@ -122,7 +122,10 @@ impl Session {
             inbox: VecDeque::new(),
             control: Vec::new(),
             held: None,
-            caller: bot.caller.clone(),
+            caller: bot.caller(match role {
+                Role::Server => "ws",
+                Role::Client => "reverse_ws",
+            }),
             calls: FuturesUnordered::new(),
             answered: VecDeque::new(),
             account: None,

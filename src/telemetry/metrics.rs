@@ -24,6 +24,7 @@ pub struct Metrics {
     refused_handshakes: IntCounterVec,
     journal: JournalMetrics,
     cache: CacheMetrics,
+    audit: AuditMetrics,
     process: ProcessGauges,
 }
 
@@ -51,6 +52,7 @@ impl Metrics {
             )?,
             journal: JournalMetrics::new(&register)?,
             cache: CacheMetrics::new(&register)?,
+            audit: AuditMetrics::new(&register)?,
             process: ProcessGauges::new(&register)?,
             registry,
         };
@@ -85,6 +87,12 @@ impl Metrics {
     #[must_use]
     pub fn cache(&self) -> CacheMetrics {
         self.cache.clone()
+    }
+
+    /// The lines of the audit log.
+    #[must_use]
+    pub fn audit(&self) -> AuditMetrics {
+        self.audit.clone()
     }
 
     /// Counts a connection that was refused: `reason` is one of a fixed set of words.
@@ -231,9 +239,11 @@ macro_rules! label {
 }
 
 // Below the macro it uses.
+mod audit;
 mod cache;
 mod limit;
 
+pub use self::audit::{AuditLoss, AuditMetrics};
 pub use self::cache::{CacheMetrics, CacheResult, CallTopic};
 use self::limit::LimitFamilies;
 pub use self::limit::{LimitMetrics, LimitVerdict};

@@ -1,5 +1,6 @@
-//! What the program tells its operator: typed metrics and log lines.
+//! What the program tells its operator: typed metrics, log lines, and the audit log.
 
+pub mod audit;
 pub mod logging;
 pub mod metrics;
 mod process;

@@ -15,6 +15,7 @@ use onebot_gateway::net::{Shutdown, Stream};
 use onebot_gateway::policy::Secret;
 use onebot_gateway::simulator::Simulator;
 use onebot_gateway::telemetry::Metrics;
+use onebot_gateway::telemetry::audit::{self, Trail};
 use onebot_gateway::upstream::{self as link, Endpoint, run_link};
 use tokio::io::{DuplexStream, duplex};
 use tokio::task::JoinHandle;
@@ -34,6 +35,7 @@ pub(crate) struct Setup {
     pub(crate) calls: hub::Config,
     pub(crate) pace: pace::Config,
     pub(crate) cache: cache::Config,
+    pub(crate) audit: Option<audit::Config>,
     pub(crate) journal: journal::Config,
     pub(crate) sessions: downstream::Config,
     pub(crate) link: link::Config,
@@ -47,6 +49,7 @@ pub(crate) struct Gateway {
     pub(crate) shutdown: Shutdown,
     pub(crate) tasks: TaskTracker,
     answers: Answers,
+    audit: Option<Trail>,
     setup: Setup,
 }
 
@@ -63,6 +66,7 @@ impl Gateway {
             calls: hub::Config::default(),
             pace: pace::Config::default(),
             cache: cache::Config::default(),
+            audit: None,
             journal: journal::Config::default(),
             sessions: downstream::Config::default(),
             link: link::Config::new("main", Endpoint::Accept("/llonebot".to_owned())),
@@ -77,7 +81,8 @@ impl Gateway {
             Pacer::new(Arc::clone(&hub), &setup.calls, setup.pace.clone(), |limit| metrics.limit(limit));
         tasks.spawn(pacer.clone().drive(shutdown.drain.clone()));
         let answers = Answers::new(setup.cache.clone(), Arc::clone(&hub), metrics.cache());
-        Self { hub, pacer, metrics, shutdown, tasks, answers, setup }
+        let audit = setup.audit.as_ref().map(|config| Trail::open(config, metrics.audit()).unwrap());
+        Self { hub, pacer, metrics, shutdown, tasks, answers, audit, setup }
     }
 
     /// A consumer with the defaults.
@@ -99,6 +104,7 @@ impl Gateway {
             hub: Arc::clone(&self.hub),
             pacer: self.pacer.clone(),
             answers: self.answers.clone(),
+            audit: self.audit.clone(),
             background: Background {
                 tasks: self.tasks.clone(),
                 drain: self.shutdown.drain.clone(),
@@ -188,6 +194,13 @@ impl Gateway {
         let mut end = self.hub.journal().watch();
         let appended = end.wait_for(|end| *end >= Seq(1).plus(count));
         timeout(HOUR, appended).await.expect("events were not appended").unwrap();
+    }
+
+    /// The lines of the audit log.
+    pub(crate) async fn audited(&self) -> Vec<serde_json::Value> {
+        self.audit.as_ref().unwrap().flush().await;
+        let text = std::fs::read_to_string(&self.setup.audit.as_ref().unwrap().file).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// The value of a metric with these labels, as an operator reads it.

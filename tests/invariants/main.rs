@@ -10,6 +10,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod audit;
 mod bot;
 mod bounds;
 mod cache;

@@ -60,7 +60,7 @@ impl Stage {
             metrics.limit(limit)
         });
         tasks.spawn(pacer.clone().drive(shutdown.drain.clone()));
-        let account = Account { hub, pacer, answers, background: Background::default() };
+        let account = Account { hub, pacer, answers, audit: None, background: Background::default() };
         Self { upstream, metrics, account, tasks, shutdown }
     }
 

@@ -47,7 +47,7 @@ impl Endpoint {
     pub(super) fn new(bot: Arc<Bot>, webhook: Arc<Webhook>, drain: CancellationToken) -> Self {
         Self {
             client: HttpClient::new(webhook.url.clone(), webhook.trust.clone()),
-            caller: bot.caller.clone(),
+            caller: bot.caller("webhook"),
             backoff: Backoff::new(webhook.max_backoff),
             drain,
             said: None,
