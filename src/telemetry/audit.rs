@@ -231,3 +231,45 @@ fn write_all(mut queue: mpsc::Receiver<Item>, mut file: LogFile, metrics: &Audit
     }
     file.give_up(metrics);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::Metrics;
+
+    fn record() -> Record {
+        Record {
+            time: "2026-11-24T13:55:31.123456Z".parse().unwrap(),
+            consumer: "bot".into(),
+            session: Session { transport: "ws", number: 12 },
+            action: "send_msg\"\n".to_owned(),
+            target: Target { group_id: Some(5), ..Target::default() },
+            size: 42,
+            outcome: CallOutcome::Ok,
+            retcode: Some(0),
+            latency: Duration::from_micros(84_900),
+            message_id: Some(-7),
+            text: None,
+        }
+    }
+
+    #[test]
+    fn a_line_is_one_object_with_the_time_of_the_zone() {
+        let zone = TimeZone::fixed(jiff::tz::offset(8));
+        let expected = r#"{"time":"2026-11-24T21:55:31.123+08:00","consumer":"bot","session":"ws#12","action":"send_msg\"\n","target":{"group_id":5},"size":42,"outcome":"ok","retcode":0,"latency_ms":84,"message_id":-7}"#;
+        assert_eq!(String::from_utf8(record().line(&zone)).unwrap(), format!("{expected}\n"));
+    }
+
+    #[test]
+    fn a_disk_that_hangs_costs_lines_and_nobody_waits() {
+        let metrics = Metrics::new().unwrap();
+        let (items, _nobody_reads) = mpsc::channel(Trail::WAITING);
+        let trail = Trail { items, text: false, is_full_said: Arc::default(), metrics: metrics.audit() };
+        for _ in 0..Trail::WAITING + 3 {
+            trail.add(record());
+        }
+        let text = metrics.render().unwrap();
+        let lost = r#"onebot_gateway_audit_dropped_total{reason="queue_full"} 3"#;
+        assert!(text.lines().any(|line| line == lost), "{text}");
+    }
+}
