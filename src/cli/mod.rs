@@ -1,5 +1,6 @@
 //! The command line: one file per command.
 
+pub mod actions;
 pub mod check;
 pub mod demo;
 pub mod run;
@@ -33,6 +34,7 @@ struct Cli {
 enum Command {
     Run(run::Args),
     Check(check::Args),
+    Actions(actions::Args),
     Demo(demo::Args),
     Simulate(simulate::Args),
 }
@@ -52,6 +54,7 @@ pub fn main() -> ExitCode {
         None => run::run(&cli.run),
         Some(Command::Run(args)) => run::run(&args),
         Some(Command::Check(args)) => check::run(&args),
+        Some(Command::Actions(args)) => actions::run(&args),
         Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::Simulate(args)) => simulate::run(args),
     }

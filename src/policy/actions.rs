@@ -184,14 +184,7 @@ impl ActionPatterns {
     }
 
     fn add_set(&mut self, item: &str) -> Result<(), String> {
-        let set = SETS.iter().find(|set| set.name == item).ok_or_else(|| {
-            let names = SETS.map(|set| set.name);
-            let hint = closest(item, &names).map_or_else(
-                || format!("the sets are {}", names.join(" ")),
-                |meant| format!("did you mean {meant:?}?"),
-            );
-            format!("there is no set {item:?}; {hint}")
-        })?;
+        let set = set_named(item)?;
         for (row, _) in catalogue::all().iter().enumerate().filter(|(_, action)| set.has(action)) {
             put(&mut self.matched, row);
             put(&mut self.chosen, row);
@@ -230,6 +223,21 @@ impl ActionPatterns {
         }
         Ok(())
     }
+}
+
+/// The set of this name.
+///
+/// # Errors
+/// That there is none, with what was probably meant.
+pub fn set_named(name: &str) -> Result<&'static ActionSet, String> {
+    SETS.iter().find(|set| set.name == name).ok_or_else(|| {
+        let names = SETS.each_ref().map(|set| set.name);
+        let hint = closest(name, &names).map_or_else(
+            || format!("the sets are {}", names.join(" ")),
+            |meant| format!("did you mean {meant:?}?"),
+        );
+        format!("there is no set {name:?}; {hint}")
+    })
 }
 
 /// The action of this exact name.
