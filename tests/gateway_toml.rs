@@ -56,8 +56,12 @@ fn runs_as_it_is() {
         (&*limit.name, limit.pacing.interval, limit.pacing.burst),
         ("account", Duration::from_millis(1500), 5)
     );
-    let pace = config.pace.clone();
-    assert_eq!(config, Config { pace, ..Config::new(upstream, vec![nonebot, script]) });
+    let unused = ["chat", "guest"].map(|role| {
+        format!("role.{role}: no bot has this role; name it in consumer.NAME.roles, or remove it")
+    });
+    assert_eq!(config.warnings, unused);
+    let (pace, warnings) = (config.pace.clone(), config.warnings.clone());
+    assert_eq!(config, Config { pace, warnings, ..Config::new(upstream, vec![nonebot, script]) });
 }
 
 #[test]

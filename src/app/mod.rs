@@ -116,30 +116,7 @@ impl Gateway {
 
         let (driven, until) = (Arc::clone(&hub), link.drain.clone());
         link_tasks.spawn(supervised("deadlines", move || Arc::clone(&driven).drive(until.clone())));
-        let accept = match config.upstream.endpoint.clone() {
-            Endpoint::Dial(target) => {
-                let (hub, link) = (Arc::clone(&hub), link.clone());
-                link_tasks.spawn(supervised("link", move || {
-                    upstream::ws_client::run(
-                        Arc::clone(&hub),
-                        config.upstream.clone(),
-                        target.clone(),
-                        link.clone(),
-                    )
-                }));
-                None
-            }
-            Endpoint::Accept(path) => {
-                let hub = Arc::clone(&hub);
-                let server = upstream::ws_server::WsServer::new(
-                    hub,
-                    config.upstream,
-                    link_tasks.clone(),
-                    link.clone(),
-                );
-                Some((path, server))
-            }
-        };
+        let accept = meet_llonebot(config.upstream, &hub, &link_tasks, &link);
 
         let session_config = Arc::new(config.sessions);
         let pacer = Pacer::new(Arc::clone(&hub), &config.calls, config.pace, |limit| metrics.limit(limit));
@@ -147,7 +124,7 @@ impl Gateway {
         link_tasks.spawn(supervised("limits", move || limits.clone().drive(until.clone())));
         let account = call::Account {
             hub: Arc::clone(&hub),
-            pacer: pacer.clone(),
+            pacer,
             answers: call::cache::Answers::new(config.cache, Arc::clone(&hub), metrics.cache()),
             audit: audit.clone(),
             background: call::Background {
@@ -269,6 +246,27 @@ impl Drop for Gateway {
         self.accepting.cancel();
         self.sessions.abort.cancel();
         self.link.abort.cancel();
+    }
+}
+
+/// Goes to LLOneBot for as long as `shutdown` lets it, or returns where LLOneBot comes to us.
+fn meet_llonebot(
+    config: upstream::Config,
+    hub: &Arc<Hub>,
+    tasks: &TaskTracker,
+    shutdown: &Shutdown,
+) -> Option<(String, upstream::ws_server::WsServer)> {
+    let (hub, shutdown) = (Arc::clone(hub), shutdown.clone());
+    match config.endpoint.clone() {
+        Endpoint::Dial(target) => {
+            tasks.spawn(supervised("link", move || {
+                upstream::ws_client::run(Arc::clone(&hub), config.clone(), target.clone(), shutdown.clone())
+            }));
+            None
+        }
+        Endpoint::Accept(path) => {
+            Some((path, upstream::ws_server::WsServer::new(hub, config, tasks.clone(), shutdown)))
+        }
     }
 }
 

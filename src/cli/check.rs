@@ -10,7 +10,8 @@ use crate::upstream::Endpoint;
 const FAILED: u8 = 1;
 const BAD_CONFIGURATION: u8 = 64;
 
-/// Checks the configuration and says everything that is wrong with it, without starting anything.
+/// Checks the configuration and says everything that is wrong with it, and what has no effect, without
+/// starting anything.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The configuration file
@@ -56,6 +57,9 @@ fn summarize(config: &Config, out: &mut impl Write) -> io::Result<()> {
         let what: Vec<String> = visits.chain(posts).collect();
         let colon = if what.is_empty() { "" } else { ": " };
         writeln!(out, "consumer  {}{colon}{}", consumer.name, what.join(", "))?;
+    }
+    for warning in &config.warnings {
+        writeln!(out, "warning   {warning}")?;
     }
     out.flush()
 }

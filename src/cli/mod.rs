@@ -3,6 +3,7 @@
 pub mod actions;
 pub mod check;
 pub mod demo;
+pub mod explain;
 pub mod run;
 pub mod simulate;
 
@@ -36,6 +37,7 @@ enum Command {
     Check(check::Args),
     Actions(actions::Args),
     Demo(demo::Args),
+    Explain(explain::Args),
     Simulate(simulate::Args),
 }
 
@@ -56,6 +58,7 @@ pub fn main() -> ExitCode {
         Some(Command::Check(args)) => check::run(&args),
         Some(Command::Actions(args)) => actions::run(&args),
         Some(Command::Demo(args)) => demo::run(&args),
+        Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::Simulate(args)) => simulate::run(args),
     }
 }

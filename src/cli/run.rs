@@ -32,6 +32,9 @@ pub fn run(args: &Args) -> ExitCode {
         }
     };
     logging::init(&config.log);
+    for warning in &config.warnings {
+        warn!("{warning}");
+    }
     let runtime = runtime::Builder::new_multi_thread()
         .worker_threads(config.workers)
         .thread_name("data-path")

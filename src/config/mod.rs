@@ -19,6 +19,7 @@ mod resolve;
 mod secret;
 mod source;
 mod tls;
+mod warnings;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -65,6 +66,8 @@ pub struct Config {
     pub audit: Option<telemetry::audit::Config>,
     /// Logging.
     pub log: telemetry::logging::Config,
+    /// What is written and has no effect, a sentence each.
+    pub warnings: Vec<String>,
 }
 
 impl Config {
@@ -85,6 +88,7 @@ impl Config {
             consumers,
             audit: None,
             log: telemetry::logging::Config::default(),
+            warnings: Vec::new(),
         }
     }
 }

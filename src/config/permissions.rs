@@ -63,6 +63,15 @@ impl Roles {
         Permissions::new(tables)
     }
 
+    /// Those that no consumer has, directly or through another role. `direct` are the roles consumers name.
+    pub(super) fn unused(&self, direct: &[String]) -> Vec<String> {
+        let mut used = BTreeSet::new();
+        for role in direct {
+            self.collect(role, &mut used, &mut Vec::new());
+        }
+        self.0.keys().filter(|name| !used.contains(name.as_str())).cloned().collect()
+    }
+
     fn collect<'a>(&'a self, name: &'a str, seen: &mut BTreeSet<&'a str>, tables: &mut Vec<Rule>) {
         let Some(role) = self.0.get(name) else { return };
         if seen.insert(name) {

@@ -12,7 +12,7 @@ use super::raw::{self, Raw};
 use super::secret::RawSecret;
 use super::source::Spot;
 use super::tls::{self, Trusts};
-use super::{Config, DRAIN, WORKERS, event_rules, exposure};
+use super::{Config, DRAIN, WORKERS, event_rules, exposure, warnings};
 use crate::downstream::{self, Channel, Consumer, Lagging, ReverseWs, Webhook};
 use crate::net::{self, Target};
 use crate::onebot::MessageFormat;
@@ -36,6 +36,8 @@ pub(super) fn resolve(
     let admin = resolver.admin(raw.admin);
     let upstream = resolver.upstreams(raw.upstream);
     let names: Vec<String> = raw.consumer.keys().cloned().collect();
+    let named_roles: Vec<String> =
+        raw.consumer.values().filter_map(|raw| raw.roles.as_ref()).flat_map(|list| list.0.clone()).collect();
     let roles = resolver.roles(raw.role);
     let consumers = resolver.consumers(raw.consumer, &roles);
     let pace = resolver.pace(raw.limit, raw.calls.time_zone.as_deref(), &names);
@@ -45,7 +47,7 @@ pub(super) fn resolve(
     let audit = resolver.audit(raw.audit);
     let log = resolver.log(raw.log);
     exposure::check(&server, &admin, upstream.as_ref(), &consumers, report);
-    Some(Config {
+    let config = Config {
         server,
         workers,
         drain,
@@ -59,7 +61,10 @@ pub(super) fn resolve(
         consumers,
         audit,
         log,
-    })
+        warnings: Vec::new(),
+    };
+    let warnings = warnings::of(&config, &roles.unused(&named_roles));
+    Some(Config { warnings, ..config })
 }
 
 pub(super) struct Resolver<'a, 'r> {
