@@ -8,6 +8,7 @@ mod address;
 
 use std::fmt;
 
+use memchr::{memchr_iter, memchr2};
 use serde_json::{Map, Value};
 
 use self::address::is_public;
@@ -51,7 +52,7 @@ impl fmt::Display for Local {
 /// # Errors
 /// What was found.
 pub fn local(call: &Call) -> Result<(), Local> {
-    if !call.action.entry().is_none_or(takes_media) {
+    if !call.action.entry().is_none_or(takes_media) || !may_refer(&call.params) {
         return Ok(());
     }
     let params = tree(&call.params).ok_or(Local::Unreadable)?;
@@ -64,6 +65,22 @@ pub fn local(call: &Call) -> Result<(), Local> {
         }
     }
     Ok(())
+}
+
+/// Whether any string could be what [`reference()`] refuses, or hold it. Of most messages it is known that none
+/// is, by looking for a few bytes.
+fn may_refer(params: &[u8]) -> bool {
+    // Anything may be written with escapes; without them a quote begins or ends a string.
+    if memchr2(b'\\', b'/', params).is_some() {
+        return true;
+    }
+    let beside = |at: usize, byte: fn(&u8) -> bool| params.get(at).is_some_and(byte);
+    // A colon behind a quote is that of a key, or begins a string and makes no scheme.
+    let says_more = |at: usize| at == 0 || beside(at - 1, |before| *before != b'"');
+    // The start of a path in the host's own terms, or of blanks before one, which are not all ASCII.
+    let starts_oddly =
+        |at: usize| beside(at + 1, |next| matches!(next, 0..=b' ' | b'.' | b'~' | 0xc2 | 0xe1..=0xe3));
+    memchr_iter(b':', params).any(says_more) || memchr_iter(b'"', params).any(starts_oddly)
 }
 
 /// Whether a call of this action may name a file.
@@ -236,7 +253,7 @@ fn reference(text: &str) -> Result<(), Local> {
     }
     // As URLs are read: blanks and control characters around them go, line breaks anywhere.
     let text: String = text.chars().filter(|c| !matches!(c, '\t' | '\n' | '\r')).collect();
-    let text = text.trim_matches(|c: char| c <= ' ' || c.is_whitespace());
+    let text = text.trim_matches(|c: char| c <= ' ' || c == '\u{feff}' || c.is_whitespace());
     if text.is_empty() {
         return Ok(());
     }

@@ -46,6 +46,7 @@ fn files_of_the_host_are_found_however_they_are_spelled() {
         "C:win.ini",
         r"\\host\share",
         ".env",
+        "\u{3000} .env",
         "a\0.jpg",
     ] {
         assert_eq!(in_segment(file), Err(Local::Path), "{file:?}");
@@ -157,7 +158,7 @@ fn media_are_found_wherever_implementations_look_for_them() {
     ] {
         assert!(found(action, params).is_err(), "{action} {params}");
     }
-    let deep = format!(r#"{{"message":{}{}}}"#, "[".repeat(200), "]".repeat(200));
+    let deep = format!(r#"{{"message":{}"/"{}}}"#, "[".repeat(200), "]".repeat(200));
     assert_eq!(found("send_msg", &deep), Err(Local::Unreadable));
 }
 
