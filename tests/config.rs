@@ -183,12 +183,6 @@ fn every_key_arrives() {
         (seconds(24), SelfMessages::All, Lagging::Disconnect)
     );
     assert_eq!(bot.message_format, MessageFormat::String);
-    let [rule] = bot.actions.rules() else { panic!("{:?}", bot.actions) };
-    assert_eq!(
-        (rule.key.as_str(), rule.allow.written()),
-        ("consumer.bot.actions", &["send_msg".to_owned()][..])
-    );
-    assert!(!rule.local_media);
     assert_eq!(config.log.level, "info,onebot_gateway::upstream=debug");
     assert_eq!(config.log.format, Format::Json);
 }
@@ -245,6 +239,44 @@ fn every_key_of_a_limit_arrives() {
     let daily: Vec<(&str, u64)> =
         bot.daily.iter().map(|allowance| (allowance.key.as_str(), allowance.most)).collect();
     assert_eq!(daily, [("send", 40), ("send_like", 41)]);
+}
+
+/// A role's own table comes behind the consumer's; each that names chats or a list forbids local media.
+#[test]
+fn tables_of_permissions_arrive() {
+    let text = least_with(
+        r#"
+        [role.guest]
+        roles = ["chat"]
+        [role.guest.actions]
+        groups = [5]
+        allow = ["*"]
+        [role.chat]
+        actions = { allow = ["@send"], deny = ["send_like"], local_media = true }
+        [consumer.x]
+        token = "x"
+        roles = ["guest", "chat"]
+        actions = { allow = ["get_msg"] }
+        [consumer.y]
+        token = "y"
+        "#,
+    );
+    let config = parse(&text, &[]).unwrap();
+    let tables = |name: &str| -> Vec<(String, String, bool)> {
+        let consumer = config.consumers.iter().find(|consumer| consumer.name == name).unwrap();
+        let rules = consumer.actions.rules().iter();
+        rules.map(|rule| (rule.key.clone(), rule.allow.written().join(" "), rule.local_media)).collect()
+    };
+    let table = |key: &str, allow: &str, local_media| (key.to_owned(), allow.to_owned(), local_media);
+    assert_eq!(
+        tables("x"),
+        [
+            table("consumer.x.actions", "get_msg", false),
+            table("role.guest.actions", "*", false),
+            table("role.chat.actions", "@send", true),
+        ]
+    );
+    assert_eq!(tables("y"), [table("consumer.y.actions", "*", true)]);
 }
 
 /// What is added to [`LEAST`], and what is said about it.
