@@ -100,7 +100,7 @@ fn everything_that_could_never_match_is_told_with_its_place() {
         [consumer.bot.events]
         post_types = ["massage", "meta_event", "message_sent"]
         detail_types = ["grup"]
-        groups = [1, 2, 0]
+        groups = [1, 2]
         except_groups = [2, 3]
         users = []
         except_users = [5]
@@ -121,7 +121,6 @@ fn everything_that_could_never_match_is_told_with_its_place() {
              lifecycle are each session's own; leave it out",
             "gateway.toml:9:24: …detail_types: \"grup\" is no message_type, notice_type or request_type; did you \
              mean \"group\"? (one that is too new to be known here can be named in `filter`)",
-            "gateway.toml:10:18: …groups: 0 is no number of a user or group",
             "gateway.toml:11:25: …except_groups: 2 is in `groups` too; remove it from one of them",
             "gateway.toml:12:17: …users: is empty, so that nothing can match; leave it out to hear all",
             "gateway.toml:14:20: …prefixes: \" /\" can never match: blanks before a text are passed over",
@@ -165,10 +164,7 @@ fn keys_that_contradict_each_other_are_told() {
             "events = { filter = { time = { \"$gt\" = nan } } }",
             "…filter.time.$gt: is a number that no event can have",
         ),
-        (
-            "events = { groups = [1.5] }",
-            "…groups: item 1 is a number; expected an id, a number such as 545402644",
-        ),
+        ("events = { groups = [1.5] }", "…groups: item 1 is a number; expected a QQ number, such as 10001"),
         ("events = { group = [1] }", "…group: unknown key; did you mean `groups`?"),
         ("events = { filter = [1] }", "…filter: is a list; expected a table"),
     ] {
@@ -184,6 +180,6 @@ fn an_environment_cannot_set_lists() {
     assert_eq!(
         problems,
         "environment variable ONEBOT_GATEWAY__CONSUMER__BOT__EVENTS__GROUPS: consumer.bot.events.groups: is a \
-         string; expected a list of ids, in the file: the environment cannot set lists"
+         string; expected a list of QQ numbers, in the file: the environment cannot set lists"
     );
 }

@@ -87,7 +87,7 @@ pub fn consumer(name: &str, token: &str) -> Consumer {
 /// Ten conditions that every [`event`] fulfils.
 pub fn ten_rules() -> Conditions {
     let filter = serde_json::json!({
-        "sub_type": {"$ne": "anonymous"}, "time": {"$gt": 1_700_000_000}, "raw_message": {"$regex": "^x"},
+        "sub_type": {"$ne": "anonymous"}, "time": {"$gt": 1_700_000_000}, "raw_message": {"$regex": "^x|help"},
     });
     Conditions {
         post_types: Some([PostType::Message, PostType::Notice].into_iter().collect()),

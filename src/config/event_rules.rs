@@ -182,9 +182,6 @@ impl Resolver<'_, '_> {
             };
             self.refuse(key, format!("is empty, {consequence}"));
         }
-        for id in ids.iter().filter(|id| **id <= 0) {
-            self.refuse(key, format!("{id} is no number of a user or group"));
-        }
         Some(ids.into_iter().collect())
     }
 

@@ -1,13 +1,15 @@
 //! Which events a consumer receives.
 
 mod conditions;
+mod ids;
 mod message;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
-pub use self::conditions::{Conditions, EventKey, Ids, PostTypes, Prefixes};
+pub use self::conditions::{Conditions, EventKey, PostTypes, Prefixes};
+pub use self::ids::Ids;
 use super::filter::Unevaluable;
 use crate::onebot::{Head, PostType};
 

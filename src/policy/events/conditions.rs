@@ -1,5 +1,6 @@
 //! `[consumer.NAME.events]`: what must hold for an event to be heard.
 
+use super::ids::Ids;
 use super::message;
 use crate::onebot::{Head, PostType};
 use crate::policy::filter::{Filter, Unevaluable};
@@ -198,32 +199,6 @@ impl PostTypes {
 impl FromIterator<PostType> for PostTypes {
     fn from_iter<I: IntoIterator<Item = PostType>>(kinds: I) -> Self {
         Self(kinds.into_iter().fold(0, |set, kind| set | 1 << kind as u8))
-    }
-}
-
-/// A set of ids, found by halving.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Ids(Box<[i64]>);
-
-impl Ids {
-    /// Whether `id` is in it.
-    #[must_use]
-    pub fn has(&self, id: i64) -> bool {
-        self.0.binary_search(&id).is_ok()
-    }
-
-    /// From the smallest.
-    pub fn iter(&self) -> impl Iterator<Item = i64> {
-        self.0.iter().copied()
-    }
-}
-
-impl FromIterator<i64> for Ids {
-    fn from_iter<I: IntoIterator<Item = i64>>(ids: I) -> Self {
-        let mut ids: Vec<i64> = ids.into_iter().collect();
-        ids.sort_unstable();
-        ids.dedup();
-        Self(ids.into())
     }
 }
 

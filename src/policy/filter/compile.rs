@@ -377,7 +377,7 @@ impl Compiler {
             Some(_) => return self.wrong("$options beside it to be a string such as \"i\""),
         };
         match pattern::compile(text, options) {
-            Ok(regex) => Some(Kind::Test(Test::Regex(Box::new(regex)))),
+            Ok(pattern) => Some(Kind::Test(Test::Regex(pattern))),
             Err(message) => {
                 self.refuse(message);
                 None

@@ -307,7 +307,7 @@ impl<'a, 's> Evaluation<'a, 's> {
             #[expect(clippy::float_cmp, reason = "as JavaScript does")]
             Test::Mod(divisor, remainder) => item.as_operand() % divisor == *remainder,
             Test::Type(kind) => item.is_a(*kind),
-            Test::Regex(regex) => {
+            Test::Regex(pattern) => {
                 if item.kind() != Some(JsonType::String) || !self.afford(item.len()) {
                     return false;
                 }
@@ -315,7 +315,7 @@ impl<'a, 's> Evaluation<'a, 's> {
                     self.failure = Some(Unevaluable::TooLong);
                     return false;
                 }
-                item.string().is_some_and(|text| regex.is_match(&text))
+                item.string().is_some_and(|text| pattern.is_match(&text))
             }
         }
     }

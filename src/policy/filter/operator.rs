@@ -1,9 +1,9 @@
 //! A compiled query: operators in a tree, numbered so that each has its place in the state of an evaluation.
 
-use regex::bytes::Regex;
 use serde_json::Value;
 
 use super::item::Field;
+use super::pattern::Pattern;
 
 /// One operator.
 #[derive(Debug, Clone)]
@@ -42,7 +42,7 @@ pub(super) enum Test {
     /// Divisor, remainder.
     Mod(f64, f64),
     Type(Type),
-    Regex(Box<Regex>),
+    Regex(Pattern),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -23,12 +23,36 @@ const SPACE: &str =
     r"\t\n\x0B\x0C\r\x20\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000}\x{FEFF}";
 const LINE_ENDS: &str = r"\n\r\x{2028}\x{2029}";
 
+/// What a pattern searches for.
+#[derive(Debug, Clone)]
+pub(super) enum Pattern {
+    /// A text that begins with this: most patterns of bots are such, as `^/ban`.
+    Beginning(Box<str>),
+    Regex(Box<Regex>),
+}
+
+impl Pattern {
+    pub(super) fn is_match(&self, text: &[u8]) -> bool {
+        match self {
+            Self::Beginning(beginning) => text.starts_with(beginning.as_bytes()),
+            Self::Regex(regex) => regex.is_match(text),
+        }
+    }
+}
+
 /// Compiles what `new RegExp(pattern, options)` would.
 ///
 /// # Errors
 /// A sentence that says why that is not possible.
-pub(super) fn compile(pattern: &str, options: &str) -> Result<Regex, String> {
+pub(super) fn compile(pattern: &str, options: &str) -> Result<Pattern, String> {
     let flags = Flags::read(options)?;
+    if let Some(beginning) = pattern.strip_prefix('^')
+        && !flags.ignore_case
+        && !flags.multi_line
+        && !beginning.contains(|char| r"\^$.*+?()[]{}|".contains(char))
+    {
+        return Ok(Pattern::Beginning(beginning.into()));
+    }
     let mut writer = Writer { rest: pattern.chars().peekable(), flags, out: String::new() };
     if flags.sticky {
         writer.out.push_str(r"\A(?:");
@@ -43,7 +67,7 @@ pub(super) fn compile(pattern: &str, options: &str) -> Result<Regex, String> {
         .dfa_size_limit(CACHE)
         .nest_limit(NESTED)
         .build();
-    built.map_err(|error| match error {
+    built.map(|regex| Pattern::Regex(Box::new(regex))).map_err(|error| match error {
         regex::Error::CompiledTooBig(_) => {
             format!("is larger than {} KiB when compiled; repeat less in it", COMPILED >> 10)
         }
@@ -365,6 +389,11 @@ mod tests {
             (r"\bcat\b", "", "écaté", true),
             (r"^\s$", "", "\u{feff}", true),
             ("^.$", "", "\u{2028}", false),
+            ("^/ban", "", "/banish", true),
+            ("^/ban", "", "x\n/ban", false),
+            ("^/ban", "m", "x\n/ban", true),
+            ("^/ban", "i", "/BAN", true),
+            ("^", "", "", true),
             ("^.$", "s", "\n", true),
             ("^b$", "", "a\nb", false),
             ("^b$", "m", "a\nb", true),
