@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use onebot_gateway::config;
 use onebot_gateway::telemetry::Metrics;
-use onebot_gateway::telemetry::metrics::WebhookFailure;
+use onebot_gateway::telemetry::metrics::{LimitVerdict, WebhookFailure};
 
 const READMES: [&str; 2] = ["README.md", "README.zh-CN.md"];
 const ACCOUNT: &str = "[upstream.main]\ndial = \"ws://127.0.0.1:3001\"\n";
@@ -49,6 +49,7 @@ fn every_metric_is_described() {
     metrics.consumer("bot").ended("shutdown");
     metrics.consumer("bot").webhook_failed(WebhookFailure::Timeout);
     metrics.refused_handshake("origin");
+    metrics.limit("account").count("bot", LimitVerdict::Waited);
     let rendered = metrics.render().unwrap();
     let families: Vec<&str> = rendered
         .lines()
