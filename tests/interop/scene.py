@@ -19,6 +19,15 @@ LLONEBOT_TOKEN = "token-of-llonebot"
 EVENTS_PER_SECOND = 20
 ESTABLISHED = "01"
 
+# Rules that let through what these bots do, so that every call and event meets one; the limits are met as well.
+RULES = [
+    'role.bots.actions = { allow = ["@read", "@send", "delete_msg"], where = { delete_msg = { message_id = { "$exists" = true } } } }',
+    'limit.account = { rate = "600/1m", burst = 5, ramp = "1s" }',
+    'limit.asking = { actions = ["@read"], per = "consumer", rate = "500/1s", burst = 100, ramp = "0s" }',
+    'cache.ttl = { get_group_info = "30s", get_friend_list = "30s" }',
+]
+EVENT_RULES = '{ post_types = ["message", "notice", "request"], except_groups = [1], filter = { self_id = { "$gt" = 0 } } }'
+
 # Nothing of the caller's that could configure the gateway, a framework or a proxy.
 BARE_ENVIRONMENT = {name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ}
 
@@ -69,6 +78,11 @@ class Scene:
         lag = rf'onebot_gateway_lag_events\{{consumer="{bot.name}"\}} [01]'
         await self._until_counted(lag, "it is still behind", seconds=60)
 
+    async def counted(self, family):
+        """The sum of the gateway's metrics that are like `family`, labels included."""
+        lines = (await asyncio.to_thread(self._metrics)).splitlines()
+        return sum(float(line.split()[-1]) for line in lines if re.match(rf"onebot_gateway_{family} ", line))
+
     def connections_to_llonebot(self):
         """Connections LLOneBot has open now, as the system counts them."""
         here = f"0100007F:{self._llonebot_port:04X}"
@@ -99,6 +113,8 @@ class Scene:
             f'admin.listen = "127.0.0.1:{self._admin_port}"',
             f'upstream.main = {{ dial = "{llonebot}", token = "{LLONEBOT_TOKEN}", max_backoff = "1s" }}',
             'calls.wait_for_link = "1s"',
+            *RULES,
+            f'audit.file = "{LOGS / "audit.jsonl"}"',
         ]
         for bot in self.bots:
             at, way = f"127.0.0.1:{bot.port}", ""
@@ -107,7 +123,7 @@ class Scene:
             if path := bot.kind.webhook:
                 url = f"http://{at}{path}"
                 way = f', webhook = {{ url = "{url}", secret = "{bot.secret}", max_backoff = "1s" }}'
-            tables.append(f'consumer.{bot.name} = {{ token = "{bot.token}"{way} }}')
+            tables.append(f'consumer.{bot.name} = {{ token = "{bot.token}", roles = ["bots"], events = {EVENT_RULES}{way} }}')
         return "\n".join(tables) + "\n"
 
     async def _until_counted(self, line, otherwise, seconds=30):
