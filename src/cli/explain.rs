@@ -240,7 +240,7 @@ mod tests {
         assert!(text.starts_with("refused: "), "{text}");
         assert!(text.contains("rule      consumer.guest.actions.groups\n"), "{text}");
         let recall = r#"{"action":"delete_msg","params":{"message_id":-7}}"#;
-        assert!(explained(recall, None).contains("has not seen this message"));
+        assert!(explained(recall, None).contains("has not seen a message it names"));
         assert!(explained(recall, Some("group:5")).starts_with("allowed: "));
         assert!(explained(recall, Some("user:5")).starts_with("refused: "));
     }

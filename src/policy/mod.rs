@@ -11,6 +11,7 @@ pub mod filter;
 pub mod identity;
 pub mod limit;
 pub mod media;
+pub mod quoted;
 mod secret;
 pub mod spelling;
 pub mod target;

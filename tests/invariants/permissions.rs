@@ -86,6 +86,11 @@ const ATTEMPTS: &[&str] = &[
     r#"{"action":"forward_group_single_msg","params":{"group_id":1,"message_id":90}}"#,
     r#"{"action":"forward_group_single_msg","params":{"group_id":9,"message_id":10}}"#,
     r#"{"action":"forward_friend_single_msg","params":{"user_id":5,"message_id":10}}"#,
+    // Words of others, shown in a permitted group.
+    r#"{"action":"send_group_msg","params":{"group_id":1,"message":"[CQ:reply,id=90]look"}}"#,
+    r#"{"action":"send_group_msg","params":{"group_id":1,"message":[{"type":"reply","data":{"id":"91"}}]}}"#,
+    r#"{"action":"send_forward_msg","params":{"message_type":"group","group_id":1,"messages":[{"type":"node","data":{"id":90}}]}}"#,
+    r#"{"action":"send_forward_msg","params":{"message_type":"group","group_id":1,"messages":[{"type":"node","data":{"content":[{"type":"n\u006fde","data":{"id":"90"}}]}}]}}"#,
     // Messages and requests of others, and those nobody has seen.
     r#"{"action":"get_msg","params":{"message_id":90}}"#,
     r#"{"action":"get_msg","params":{"message_id":"90"}}"#,
@@ -161,6 +166,7 @@ async fn what_a_stranger_may_do_in_its_groups_reaches_upstream() {
         ),
         ("send_msg", r#"{"message_type":"group","group_id":1,"user_id":5,"message":"as NoneBot replies"}"#),
         ("send_msg", r#"{"group_id":1,"message":"[CQ:image,file=base64:///9j/]"}"#),
+        ("send_group_msg", r#"{"group_id":2,"message":"[CQ:reply,id=10]yes"}"#),
         ("get_group_info", r#"{"group_id":2}"#),
         ("get_group_member_list", r#"{"group_id":1}"#),
         ("get_msg", r#"{"message_id":"10"}"#),

@@ -182,7 +182,9 @@ fn target_sentence(reason: &Reason, key: &str, action: &str) -> (String, String,
         ),
         Reason::UnseenMessage => (
             "groups",
-            format!("{lists}, and the gateway has not seen this message since it started, or too long ago"),
+            format!(
+                "{lists}, and the gateway has not seen a message it names since it started, or too long ago"
+            ),
             "only messages that went through the gateway can be named".to_owned(),
         ),
         Reason::UnseenRequest => (

@@ -3,6 +3,7 @@
 use super::explain::Reason;
 use crate::onebot::Call;
 use crate::onebot::catalogue::{Access, Action, Category, Target as Names};
+use crate::policy::quoted;
 use crate::policy::target::{Id, MessageType, Target, Touched, is_private, users_named};
 
 /// The chats a consumer may act on: `groups`, `users`, and what is excepted from them.
@@ -117,6 +118,10 @@ impl Targets {
         }
         self.check_chats(action, touched)?;
         self.check_memory(action, touched, memory)?;
+        let quoted = quoted::messages(call).ok_or(Reason::Odd("the id of a quoted message"))?;
+        for id in quoted {
+            self.permit(memory.message(id).ok_or(Reason::UnseenMessage)?)?;
+        }
         if !self.except_users.is_empty() && !action.sends {
             let users = users_named(&call.params).ok_or(Reason::Odd("user_id"))?;
             let excepted = users.into_iter().find(|user| self.except_users.binary_search(user).is_ok());
