@@ -14,7 +14,7 @@ mod tests;
 use bytes::Bytes;
 use thiserror::Error;
 
-pub(super) use self::grammar::Cursor;
+pub(super) use self::grammar::{Cursor, Name};
 use super::echo::EchoSpan;
 
 /// Deepest nesting of objects and arrays that is accepted; the outermost object counts as one.

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::envelope::{JsonType, Span};
+use super::envelope::{Cursor, JsonType, Name, Span};
 use super::walk;
 
 /// One value of a text.
@@ -18,18 +18,28 @@ pub struct Json<'a> {
 impl<'a> Json<'a> {
     /// The value that the whole of `text` is.
     #[must_use]
+    #[inline]
     pub fn new(text: &'a [u8]) -> Self {
         Self { text: text.trim_ascii() }
     }
 
+    /// The value that `span` covers in `text`.
+    #[must_use]
+    #[inline]
+    pub fn at(text: &'a [u8], span: Span) -> Self {
+        Self { text: span.of(text) }
+    }
+
     /// As it is written.
     #[must_use]
+    #[inline]
     pub fn text(self) -> &'a [u8] {
         self.text
     }
 
     /// Which of the types of JSON it is.
     #[must_use]
+    #[inline]
     pub fn kind(self) -> JsonType {
         JsonType::of(self.text)
     }
@@ -37,12 +47,14 @@ impl<'a> Json<'a> {
     /// What the string says, in UTF-8; `None` if it is none. A lone surrogate, which has no UTF-8, is
     /// shown as U+FFFD.
     #[must_use]
+    #[inline]
     pub fn string(self) -> Option<Cow<'a, [u8]>> {
         self.text.strip_prefix(b"\"")?.strip_suffix(b"\"").map(unescape)
     }
 
     /// The number, as `JavaScript` reads it; `None` if it is none.
     #[must_use]
+    #[inline]
     pub fn number(self) -> Option<f64> {
         if self.kind() != JsonType::Number {
             return None;
@@ -63,19 +75,40 @@ impl<'a> Json<'a> {
     /// The value of the object's member `name`: of equal keys the last, as in `JavaScript`.
     #[must_use]
     pub fn get(self, name: &str) -> Option<Json<'a>> {
-        let named = walk::members(self.text, self.whole()).filter(|(written, _)| spells(written, name));
-        named.last().map(|(_, value)| self.part(value))
+        let mut found = None;
+        self.each_member(|written, value| {
+            if written.is(name) {
+                found = Some(value);
+            }
+        });
+        found
     }
 
     /// The values of the object's members `names`, as [`get`](Self::get) finds them, in one pass: each goes to
     /// its place in `found`.
     pub fn get_all(self, names: &[Box<str>], found: &mut [Option<Json<'a>>]) {
-        for (written, value) in walk::members(self.text, self.whole()) {
+        self.each_member(|written, value| {
             for (name, place) in names.iter().zip(found.iter_mut()) {
-                if spells(written, name) {
-                    *place = Some(self.part(value));
+                if written.is(name) {
+                    *place = Some(value);
                 }
             }
+        });
+    }
+
+    /// One loop around one cursor, as [`scan`](super::scan) has it, is twice as fast as an iterator.
+    #[inline]
+    fn each_member(self, mut tell: impl FnMut(&Name<'a>, Json<'a>)) {
+        let mut cursor = Cursor::new(self.text);
+        let mut more = cursor.peek() == b'{' && cursor.open(b'}');
+        while more {
+            let Ok(name) = cursor.key() else { return };
+            let start = cursor.position();
+            if cursor.value(0).is_err() {
+                return;
+            }
+            tell(&name, self.part(Span { start: start as u32, end: cursor.position() as u32 }));
+            more = cursor.next_item(b'}').unwrap_or(false);
         }
     }
 
@@ -84,20 +117,20 @@ impl<'a> Json<'a> {
     }
 
     fn part(self, span: Span) -> Self {
-        Self { text: span.of(self.text) }
+        Self::at(self.text, span)
     }
-}
-
-/// Whether the key that is `written` so, without its quotes, is `name`.
-fn spells(written: &[u8], name: &str) -> bool {
-    if written.contains(&b'\\') { *unescape(written) == *name.as_bytes() } else { written == name.as_bytes() }
 }
 
 /// What stands between the quotes of a string.
+#[inline]
 fn unescape(written: &[u8]) -> Cow<'_, [u8]> {
-    if !written.contains(&b'\\') {
+    if memchr::memchr(b'\\', written).is_none() {
         return Cow::Borrowed(written);
     }
+    Cow::Owned(unescaped(written))
+}
+
+fn unescaped(written: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(written.len());
     let mut rest = written;
     while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
@@ -109,7 +142,7 @@ fn unescape(written: &[u8]) -> Cow<'_, [u8]> {
         rest = escape.get(length..).unwrap_or_default();
     }
     out.extend_from_slice(rest);
-    Cow::Owned(out)
+    out
 }
 
 /// The character that the escape at the beginning of `text` means, and how many bytes it takes.

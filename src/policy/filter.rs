@@ -140,11 +140,11 @@ impl Filter {
     fn first_mismatch(&self, subject: &Subject<'_>) -> Result<Option<&str>, Unevaluable> {
         let mut evaluation = Evaluation::of(subject);
         for part in &self.parts {
-            if !evaluation.holds(&part.operator)? {
-                return Ok(Some(&part.key));
+            if !evaluation.of_the_object(&part.operator) {
+                return evaluation.failure().map_or(Ok(Some(&part.key)), Err);
             }
         }
-        Ok(None)
+        evaluation.failure().map_or(Ok(None), Err)
     }
 }
 

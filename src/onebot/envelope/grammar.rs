@@ -278,6 +278,17 @@ impl<'a> Name<'a> {
         self.raw.get(1..self.raw.len() - 1).unwrap_or_default()
     }
 
+    /// Whether it spells `name`.
+    #[inline(always)]
+    pub(in crate::onebot) fn is(&self, name: &str) -> bool {
+        if self.escaped { self.reads(name) } else { self.written() == name.as_bytes() }
+    }
+
+    #[cold]
+    fn reads(&self, name: &str) -> bool {
+        serde_json::from_slice::<String>(self.raw).is_ok_and(|read| read == name)
+    }
+
     #[inline(always)]
     pub(super) fn key(&self) -> Option<Key> {
         if self.escaped {

@@ -204,17 +204,21 @@ impl FromIterator<PostType> for PostTypes {
 
 /// What texts begin with, as CQ strings write it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Prefixes(Vec<String>);
+pub struct Prefixes {
+    written: Vec<String>,
+    /// Bytes of the longest.
+    longest: usize,
+}
 
 impl Prefixes {
     /// Whether `text`, a CQ string, begins with one of them.
     pub(super) fn begin(&self, text: &[u8]) -> bool {
-        self.0.iter().any(|prefix| text.starts_with(prefix.as_bytes()))
+        self.written.iter().any(|prefix| text.starts_with(prefix.as_bytes()))
     }
 
     /// Bytes of the longest.
     pub(super) fn longest(&self) -> usize {
-        self.0.iter().map(String::len).max().unwrap_or(0)
+        self.longest
     }
 }
 
@@ -222,6 +226,8 @@ impl<T: AsRef<str>> FromIterator<T> for Prefixes {
     fn from_iter<I: IntoIterator<Item = T>>(prefixes: I) -> Self {
         let written =
             |prefix: T| prefix.as_ref().replace('&', "&amp;").replace('[', "&#91;").replace(']', "&#93;");
-        Self(prefixes.into_iter().map(written).collect())
+        let written: Vec<String> = prefixes.into_iter().map(written).collect();
+        let longest = written.iter().map(String::len).max().unwrap_or(0);
+        Self { written, longest }
     }
 }

@@ -50,14 +50,15 @@ impl<'a, 's> Evaluation<'a, 's> {
         Self { subject, keep: Bits::default(), done: Bits::default(), work: MAX_WORK, failure: None }
     }
 
-    /// Whether the object fulfils `condition`.
-    pub(super) fn holds(&mut self, condition: &Operator) -> Result<bool, Unevaluable> {
-        let holds = self.of_the_object(condition);
-        self.failure.map_or(Ok(holds), Err)
+    /// Why what was said so far counts for nothing.
+    #[inline]
+    pub(super) fn failure(&self) -> Option<Unevaluable> {
+        self.failure
     }
 
-    /// Whether the object fulfils what is said about itself. It is one value, so that no state is needed.
-    fn of_the_object(&mut self, operator: &Operator) -> bool {
+    /// Whether the object fulfils what is said about itself. It is one value, so that no state is needed. If there
+    /// is a [`failure`](Self::failure) then, the answer is none.
+    pub(super) fn of_the_object(&mut self, operator: &Operator) -> bool {
         match &operator.kind {
             Kind::Path(path, children) if !path.is_empty() => {
                 if operator.is_plain
@@ -78,6 +79,7 @@ impl<'a, 's> Evaluation<'a, 's> {
     }
 
     /// The value at `path`, or what is in its way; `None` if there are several because a list is.
+    #[inline]
     fn find(&mut self, path: &[Segment]) -> Option<Place<'a>> {
         let mut place = Place::OBJECT;
         for segment in path {
@@ -110,6 +112,7 @@ impl<'a, 's> Evaluation<'a, 's> {
         }
     }
 
+    #[inline(never)]
     fn by_steps(&mut self, operator: &Operator) -> bool {
         self.reset(operator);
         self.next(operator, Place::OBJECT);
@@ -267,6 +270,7 @@ impl<'a, 's> Evaluation<'a, 's> {
         }
     }
 
+    #[inline]
     fn step(&mut self, item: Item<'a>, segment: &Segment) -> Place<'a> {
         let found = if matches!(item, Item::Subject) {
             let (found, looked_at) = self.subject.member(segment);
@@ -332,12 +336,20 @@ impl<'a, 's> Evaluation<'a, 's> {
 
     /// As `sift` has it: null equals what is absent, and tables are equal if they have equally many keys and
     /// equal values at those of the query.
+    #[inline]
     fn equal(&mut self, value: &Value, item: Item<'a>) -> bool {
         match value {
             Value::Null => !item.is_something(),
             Value::Bool(value) => item.boolean() == Some(*value),
             Value::Number(number) => item.number().is_some_and(|item| number.as_f64() == Some(item)),
             Value::String(text) => item.string().is_some_and(|item| *item == *text.as_bytes()),
+            Value::Array(_) | Value::Object(_) => self.equal_throughout(value, item),
+        }
+    }
+
+    #[inline(never)]
+    fn equal_throughout(&mut self, value: &Value, item: Item<'a>) -> bool {
+        match value {
             Value::Array(values) => {
                 let Some(array) = item.array().filter(|array| self.afford(array.text().len())) else {
                     return false;
@@ -370,10 +382,12 @@ impl<'a, 's> Evaluation<'a, 's> {
                         self.equal(value, found.map_or(Item::Missing, |(_, json)| Item::Json(*json)))
                     })
             }
+            scalar => self.equal(scalar, item),
         }
     }
 
     /// Takes one step, and one more for each 64 of `bytes`; false if that is too much.
+    #[inline]
     fn afford(&mut self, bytes: usize) -> bool {
         match self.work.checked_sub(1 + bytes / 64) {
             Some(left) => self.work = left,

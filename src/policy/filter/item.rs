@@ -17,7 +17,7 @@ pub(super) struct Subject<'a> {
     head: Option<&'a Head>,
     names: &'a [Box<str>],
     /// The values of the members that the filter names, found together when the first is asked for.
-    members: OnceCell<[Option<Json<'a>>; NAMES]>,
+    members: OnceCell<Vec<Option<Json<'a>>>>,
 }
 
 /// What an event's head knows.
@@ -84,6 +84,7 @@ impl<'a> Subject<'a> {
     }
 
     /// The member that `segment` names, and how many bytes had to be looked at for it.
+    #[inline]
     pub(super) fn member(&self, segment: &Segment) -> (Item<'a>, usize) {
         if let Some(item) = self.head.zip(segment.field).and_then(|(head, field)| self.known(head, field)) {
             return (item, 0);
@@ -97,6 +98,7 @@ impl<'a> Subject<'a> {
     }
 
     /// What the head knows. It does not know whether what it lacks is absent or written in another way.
+    #[inline]
     fn known(&self, head: &Head, field: Field) -> Option<Item<'a>> {
         let word = |span: Option<crate::onebot::Span>| span.map(|span| Item::Word(span.of(self.text)));
         let id = |id: Option<i64>| {
@@ -109,7 +111,7 @@ impl<'a> Subject<'a> {
             }
             Field::Detail(key) => word(head.detail).filter(|_| head.post_type.detail_key() == Some(key)),
             Field::SubType => word(head.sub_type),
-            Field::RawMessage => head.raw_message.map(|span| Item::Json(Json::new(span.of(self.text)))),
+            Field::RawMessage => head.raw_message.map(|span| Item::Json(Json::at(self.text, span))),
             Field::Time => id(head.time),
             Field::SelfId => id(head.self_id),
             Field::UserId => id(head.user_id),
@@ -121,8 +123,8 @@ impl<'a> Subject<'a> {
         }
     }
 
-    fn find_members(&self) -> [Option<Json<'a>>; NAMES] {
-        let mut found = [None; NAMES];
+    fn find_members(&self) -> Vec<Option<Json<'a>>> {
+        let mut found = vec![None; self.names.len()];
         self.json().get_all(self.names, &mut found);
         found
     }
@@ -130,6 +132,7 @@ impl<'a> Subject<'a> {
 
 impl<'a> Item<'a> {
     /// Neither absent nor null.
+    #[inline]
     pub(super) fn is_something(self) -> bool {
         match self {
             Self::Missing => false,
@@ -138,6 +141,7 @@ impl<'a> Item<'a> {
         }
     }
 
+    #[inline]
     pub(super) fn kind(self) -> Option<JsonType> {
         match self {
             Self::Missing => None,
@@ -148,6 +152,7 @@ impl<'a> Item<'a> {
         }
     }
 
+    #[inline]
     pub(super) fn array(self) -> Option<Json<'a>> {
         match self {
             Self::Json(json) if json.kind() == JsonType::Array => Some(json),
@@ -155,6 +160,7 @@ impl<'a> Item<'a> {
         }
     }
 
+    #[inline]
     pub(super) fn number(self) -> Option<f64> {
         match self {
             Self::Number(number) => Some(number),
@@ -170,6 +176,7 @@ impl<'a> Item<'a> {
         }
     }
 
+    #[inline]
     pub(super) fn string(self) -> Option<Cow<'a, [u8]>> {
         match self {
             Self::Word(word) => Some(Cow::Borrowed(word)),
@@ -180,6 +187,7 @@ impl<'a> Item<'a> {
     }
 
     /// Bytes that have to be looked at to know it whole.
+    #[inline]
     pub(super) fn len(self) -> usize {
         match self {
             Self::Missing | Self::Number(_) | Self::Char(_) | Self::Subject => 0,
