@@ -1,7 +1,7 @@
 //! Messages that a message takes in: it quotes them, or forwards them in a node. Whoever may name any
 //! message can have the words of one chat shown in another.
 
-use memchr::memmem;
+use memchr::memchr3_iter;
 use serde_json::{Map, Value};
 
 use super::acl::tree;
@@ -38,8 +38,18 @@ const KEYS: [&str; 2] = ["id", "message_id"];
 /// Of most messages it is known that they quote none, by looking for the words. With escapes they could be
 /// written in any way.
 fn may_quote(params: &[u8]) -> bool {
-    KINDS.iter().any(|kind| memmem::find(params, kind.as_bytes()).is_some())
-        || memmem::find(params, b"\\u").is_some()
+    // The rarest letter of each word, and what an escape begins with.
+    memchr3_iter(b'p', b'd', b'\\', params).any(|at| {
+        let around = |before: usize, word: &[u8]| {
+            let start = at.checked_sub(before).and_then(|start| params.get(start..));
+            start.is_some_and(|rest| rest.starts_with(word))
+        };
+        match params.get(at) {
+            Some(b'p') => around(2, b"reply"),
+            Some(b'd') => around(2, b"node"),
+            _ => around(0, b"\\u"),
+        }
+    })
 }
 
 fn message(value: &Value, ids: &mut Vec<i64>) -> Option<()> {

@@ -68,12 +68,16 @@ impl Pacer {
     /// Lets go what is due until `drain`; from then on nothing waits any more.
     pub async fn drive(self, drain: CancellationToken) {
         let mut state = self.0.hub.watch();
+        let mut links = self.0.hub.link_changes();
         loop {
             let is_up = state.borrow_and_update().link == LinkState::Up;
-            let next = self.0.release(is_up, Instant::now());
+            let links_now = self.0.hub.link_changes();
+            // One that was replaced in no time is a new one all the same.
+            let is_new = std::mem::replace(&mut links, links_now) != links_now;
+            let next = self.release(is_up, is_new, Instant::now());
             tokio::select! {
                 biased;
-                () = drain.cancelled() => return self.0.give_up(),
+                () = drain.cancelled() => return self.give_up(),
                 // Fails only when the hub is gone, which this holds on to.
                 _ = state.changed() => {}
                 () = self.0.changed.notified() => {}
@@ -112,7 +116,8 @@ impl Pacer {
     }
 
     pub(super) fn queue(&self) -> MutexGuard<'_, Queue<Box<dyn Waiting>>> {
-        self.0.queue()
+        // Nothing in there can panic between changes that belong together.
+        self.0.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether `limit` is the one of `_rate_limited` calls.
@@ -126,9 +131,12 @@ impl Pacer {
     }
 
     pub(super) fn count(&self, limit: usize, consumer: &str, verdict: LimitVerdict) {
-        self.0.count(limit, consumer, verdict);
+        if let Some(metrics) = self.0.metrics.get(limit) {
+            metrics.count(consumer, verdict);
+        }
     }
 
+    /// The answer to a call that does not go.
     pub(super) fn refused(
         &self,
         queue: &Queue<Box<dyn Waiting>>,
@@ -136,25 +144,24 @@ impl Pacer {
         consumer: &str,
         verdict: LimitVerdict,
     ) -> Reply {
-        self.0.refused(queue, refusal, consumer, verdict)
+        if let Refusal::Rejected { limit, .. } | Refusal::TooLong { limit, .. } = refusal {
+            self.count(limit, consumer, verdict);
+        }
+        wording::refusal(queue, refusal, &self.0.hub)
     }
 }
 
-impl Line {
-    fn queue(&self) -> MutexGuard<'_, Queue<Box<dyn Waiting>>> {
-        // Nothing in there can panic between changes that belong together.
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
+impl Pacer {
     /// Lets go what is due, and returns when to look again.
-    fn release(&self, is_up: bool, now: Instant) -> Instant {
+    fn release(&self, is_up: bool, is_new: bool, now: Instant) -> Instant {
         let mut released = Vec::new();
         // Held until all are on their way: what comes meanwhile must not overtake them.
         let mut queue = self.queue();
+        if !is_up || is_new {
+            queue.link_down(now);
+        }
         if is_up {
             queue.link_up(now);
-        } else {
-            queue.link_down(now);
         }
         let mut next = queue.release(now, rand::random, |item| item.is_abandoned(), &mut released);
         for release in released {
@@ -166,7 +173,7 @@ impl Line {
                 }
             }
         }
-        for (limit, metrics) in self.metrics.iter().enumerate() {
+        for (limit, metrics) in self.0.metrics.iter().enumerate() {
             metrics.waiting.set(queue.waiting_for(limit).cast_signed() as i64);
             let held = queue.held(limit, now);
             metrics.held.set(held.cast_signed() as i64);
@@ -183,27 +190,8 @@ impl Line {
     fn give_up(&self) {
         let mut queue = self.queue();
         for item in queue.drain() {
-            let reply = wording::refusal(&queue, Refusal::Draining, &self.hub);
+            let reply = wording::refusal(&queue, Refusal::Draining, &self.0.hub);
             item.refuse(reply);
-        }
-    }
-
-    fn refused(
-        &self,
-        queue: &Queue<Box<dyn Waiting>>,
-        refusal: Refusal,
-        consumer: &str,
-        verdict: LimitVerdict,
-    ) -> Reply {
-        if let Refusal::Rejected { limit, .. } | Refusal::TooLong { limit, .. } = refusal {
-            self.count(limit, consumer, verdict);
-        }
-        wording::refusal(queue, refusal, &self.hub)
-    }
-
-    fn count(&self, limit: usize, consumer: &str, verdict: LimitVerdict) {
-        if let Some(metrics) = self.metrics.get(limit) {
-            metrics.count(consumer, verdict);
         }
     }
 }
@@ -277,15 +265,14 @@ impl Road {
 
     pub(super) fn learn(&self, reply: &Reply) {
         let blocked = match reply.outcome {
-            Outcome::Ok => return self.pacer.0.queue().succeeded(&self.needs),
+            Outcome::Ok => return self.pacer.queue().succeeded(&self.needs),
             Outcome::Failed => blockage(&reply.text),
             // Where nothing comes back, something is wrong there.
             Outcome::Timeout => Some(Blockage::Chat),
             _ => None,
         };
         let Some(blocked) = blocked else { return };
-        let line = &self.pacer.0;
-        let mut queue = line.queue();
+        let mut queue = self.pacer.queue();
         for (limit, hold) in queue.failed(&self.needs, self.target, blocked, Instant::now()) {
             let name = queue.limits().get(limit).map(|limit| Arc::clone(&limit.name)).unwrap_or_default();
             let chat = self.target.map(|target| target.to_string()).unwrap_or_default();
@@ -298,11 +285,11 @@ impl Road {
                     Blockage::Account => "the account is frozen, under risk control or offline",
                 },
             );
-            if let Some(metrics) = line.metrics.get(limit) {
+            if let Some(metrics) = self.pacer.0.metrics.get(limit) {
                 metrics.holds.inc();
             }
         }
         drop(queue);
-        line.changed.notify_one();
+        self.pacer.wake();
     }
 }

@@ -97,6 +97,8 @@ pub(super) struct Queue<T> {
     up_since: Option<Instant>,
     /// How long a call waits for the link.
     wait_for_link: Duration,
+    /// When the last hold is over.
+    held_until: Option<Instant>,
     draining: bool,
 }
 
@@ -155,6 +157,7 @@ impl<T> Queue<T> {
             next_number: 0,
             up_since: None,
             wait_for_link,
+            held_until: None,
             draining: false,
         }
     }
@@ -349,7 +352,9 @@ impl<T> Queue<T> {
             let is_news = is_of_one_chat || blockage == Blockage::Account || shared.failed_in != target;
             shared.failed_in = target;
             if is_news {
-                holds.extend(shared.bucket.failed(breaker, now).map(|hold| (need.limit, hold)));
+                let hold = shared.bucket.failed(breaker, now);
+                self.held_until = self.held_until.max(hold.map(|hold| now + hold));
+                holds.extend(hold.map(|hold| (need.limit, hold)));
             }
         }
         holds
@@ -357,6 +362,9 @@ impl<T> Queue<T> {
 
     /// Buckets of a limit that hold everything back.
     pub(super) fn held(&self, limit: usize, now: Instant) -> usize {
+        if self.held_until.is_none_or(|over| over <= now) {
+            return 0;
+        }
         let held = |(need, shared): &(&Need, &Shared)| need.limit == limit && shared.bucket.is_held(now);
         self.buckets.iter().filter(held).count()
     }
