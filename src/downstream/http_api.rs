@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
 use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode, Uri};
 use http_body_util::{BodyExt, LengthLimitError, Limited, StreamBody};
 use hyper::body::{Body as _, Frame};
 use percent_encoding::percent_decode_str;
@@ -62,14 +62,15 @@ impl HttpApi {
                  or connect with WebSocket",
             ))
         })?;
-        let query = from_form(request.uri().query().unwrap_or_default().as_bytes());
+        let query = |uri: &Uri| from_form(uri.query().unwrap_or_default().as_bytes());
         let params = match *request.method() {
-            Method::GET => query,
+            Method::GET => query(request.uri()),
             Method::POST => {
                 let kind = BodyKind::of(request.headers())?;
+                let uri = request.uri().clone();
                 let body = self.read_body(bot, request).await?;
                 // Where LLOneBot would see nothing at all, what the query says is meant.
-                if body.trim_ascii().is_empty() { query } else { kind.read(body)? }
+                if body.trim_ascii().is_empty() { query(&uri) } else { kind.read(body)? }
             }
             _ => {
                 let mut refusal = json(
