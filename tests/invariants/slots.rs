@@ -120,3 +120,29 @@ async fn a_session_that_reads_no_answers_keeps_no_slot_from_its_siblings() {
     upstream.send(call.ok("null")).await;
     assert_eq!(field(&sibling.reply().await, "echo"), 7);
 }
+
+/// `consumer.NAME.in_flight` and `consumer.NAME.max_frame` hold for that bot alone.
+#[tokio::test(start_paused = true)]
+async fn a_bot_may_have_caps_of_its_own() {
+    let gateway = Gateway::new();
+    let (mut upstream, _link) = gateway.link_by_hand().await;
+    let small = gateway.consumer_with("small", |consumer| {
+        consumer.in_flight = Some(1);
+        consumer.max_frame = Some(1000);
+    });
+    let (mut small, mut other) = (gateway.attach(&small), gateway.attach(&gateway.consumer("other")));
+    let large = format!(r#"{{"padding":"{}"}}"#, "x".repeat(2000));
+    small.call("get_recent_contact", r#"{"of":1}"#, "1").await;
+    small.call("get_recent_contact", r#"{"of":2}"#, "2").await;
+    let first = upstream.call().await;
+    upstream.hears_no_call_for(MOMENT).await;
+    other.call("get_recent_contact", "{}", "1").await;
+    other.call("get_recent_contact", &large, "2").await;
+    assert_eq!(upstream.call().await.params.get(), "{}");
+    assert_eq!(upstream.call().await.params.get(), large);
+
+    upstream.send(first.ok("null")).await;
+    assert_eq!(upstream.call().await.params.get(), r#"{"of":2}"#);
+    small.call("get_recent_contact", &large, "3").await;
+    assert_eq!(small.closed().await.0, Some(1009));
+}
