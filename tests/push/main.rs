@@ -11,6 +11,7 @@
 mod bad_input;
 mod calls;
 mod endpoint;
+mod limits;
 mod own_messages;
 mod roles;
 mod sse;
