@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use jiff::tz::TimeZone;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -94,7 +95,8 @@ impl Gateway {
     /// When an address cannot be bound; then nothing is left running.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let metrics = Metrics::new()?;
-        let audit = config.audit.map(|config| open_audit(&config, &metrics)).transpose()?;
+        let zone = config.pace.time_zone.clone();
+        let audit = config.audit.map(|config| open_audit(&config, zone, &metrics)).transpose()?;
         let server = bind("server.listen", config.server.listen).await?;
         let address = server.local_addr().unwrap_or(config.server.listen);
         let (sessions, link) = (Shutdown::default(), Shutdown::default());
@@ -295,8 +297,8 @@ async fn supervised<F: Future<Output = ()>>(what: &'static str, start: impl Fn()
     }
 }
 
-fn open_audit(config: &audit::Config, metrics: &Metrics) -> Result<Trail, StartError> {
-    Trail::open(config, metrics.audit())
+fn open_audit(config: &audit::Config, zone: TimeZone, metrics: &Metrics) -> Result<Trail, StartError> {
+    Trail::open(config, zone, metrics.audit())
         .map_err(|source| StartError::Audit { file: config.file.clone(), source })
 }
 

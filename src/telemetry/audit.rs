@@ -170,15 +170,17 @@ impl Trail {
     /// Lines that may wait for the disk.
     pub const WAITING: usize = 1024;
 
-    /// Opens the file and starts the thread that writes it.
+    /// Opens the file and starts the thread that writes it, with times in `zone`.
     ///
     /// # Errors
     /// When the file cannot be opened for writing, or there is no thread.
-    pub fn open(config: &Config, metrics: AuditMetrics) -> io::Result<Self> {
+    pub fn open(config: &Config, zone: TimeZone, metrics: AuditMetrics) -> io::Result<Self> {
         let file = LogFile::open(config)?;
         let (items, queue) = mpsc::channel(Self::WAITING);
         let counted = metrics.clone();
-        thread::Builder::new().name("audit".to_owned()).spawn(move || write_all(queue, file, &counted))?;
+        thread::Builder::new()
+            .name("audit".to_owned())
+            .spawn(move || write_all(queue, file, &zone, &counted))?;
         Ok(Self { items, text: config.text, is_full_said: Arc::default(), metrics })
     }
 
@@ -211,14 +213,13 @@ impl Trail {
     }
 }
 
-fn write_all(mut queue: mpsc::Receiver<Item>, mut file: LogFile, metrics: &AuditMetrics) {
-    let zone = TimeZone::system();
+fn write_all(mut queue: mpsc::Receiver<Item>, mut file: LogFile, zone: &TimeZone, metrics: &AuditMetrics) {
     while let Some(first) = queue.blocking_recv() {
         let mut waiting = Vec::new();
         let mut next = Some(first);
         while let Some(item) = next {
             match item {
-                Item::Record(record) => file.write(&record.line(&zone), record.time, metrics),
+                Item::Record(record) => file.write(&record.line(zone), record.time, metrics),
                 Item::Flush(done) => waiting.push(done),
             }
             next = queue.try_recv().ok();

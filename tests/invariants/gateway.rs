@@ -81,7 +81,8 @@ impl Gateway {
             Pacer::new(Arc::clone(&hub), &setup.calls, setup.pace.clone(), |limit| metrics.limit(limit));
         tasks.spawn(pacer.clone().drive(shutdown.drain.clone()));
         let answers = Answers::new(setup.cache.clone(), Arc::clone(&hub), metrics.cache());
-        let audit = setup.audit.as_ref().map(|config| Trail::open(config, metrics.audit()).unwrap());
+        let zone = setup.pace.time_zone.clone();
+        let audit = setup.audit.as_ref().map(|config| Trail::open(config, zone, metrics.audit()).unwrap());
         Self { hub, pacer, metrics, shutdown, tasks, answers, audit, setup }
     }
 
