@@ -17,7 +17,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
 
-use onebot_gateway::onebot::{Head, PostType, scan};
+use onebot_gateway::onebot::{Head, scan};
 use onebot_gateway::policy::events::{Conditions, EventRules, SelfMessages, Verdict};
 use onebot_gateway::policy::filter::Filter;
 use serde_json::{Value, json};
@@ -49,15 +49,7 @@ fn main() {
 }
 
 fn rows() -> Vec<(&'static str, EventRules)> {
-    let lists = Conditions {
-        post_types: Some([PostType::Message, PostType::Notice].into_iter().collect()),
-        detail_types: Some(["private", "group_recall", "group"].map(str::to_owned).into()),
-        groups: Some((618_204_950..618_205_000).collect()),
-        users: Some((1_639_027_700..1_639_027_800).collect()),
-        except_groups: Some((1..50).collect()),
-        except_users: Some((1..50).collect()),
-        ..Conditions::default()
-    };
+    let lists = Conditions { prefixes: None, filter: None, ..ten_rules() };
     let filter = |query: Value| {
         rules(Conditions { filter: Some(Filter::compile(&query).unwrap()), ..Conditions::default() })
     };
